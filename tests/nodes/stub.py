@@ -41,7 +41,7 @@ class Step:
 
     @property
     def key(self) -> str:
-        return f"{self.run_id}/{self.step_id}/{self.attempt}"
+        return f"{self.run_id}/{self.step_id}"
 
     async def once(self, key: str, call: Callable[[], Awaitable[Any]]) -> Any:
         if key not in self.kept:
