@@ -39,9 +39,8 @@ class Step:
     spent: dict[str, float] = field(default_factory=dict)
     saved: dict[str, bytes] = field(default_factory=dict)
 
-    @property
-    def key(self) -> str:
-        return f"{self.run_id}/{self.step_id}"
+    def __post_init__(self) -> None:
+        self.key = f"{self.run_id}/{self.step_id}"
 
     async def once(self, key: str, call: Callable[[], Awaitable[Any]]) -> Any:
         if key not in self.kept:

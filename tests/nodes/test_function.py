@@ -14,7 +14,7 @@ from tests.nodes.stub import Step
 
 from penstock.errors import Conflict, Invalid, Refused, StepFailed
 from penstock.nodes import function as module
-from penstock.nodes.function import Function, Threads, function, names, register, unregister
+from penstock.nodes.function import Function, FunctionConfig, Threads, function, names, register, unregister
 from penstock.ports import Done, NodeKind, Wait
 
 pytestmark = pytest.mark.anyio
@@ -41,11 +41,12 @@ async def kind():
 
 
 async def call(kind: Function, step: Step, name: str, value=None):
-    return await kind.run(step, kind.Config(function=name, input=value))
+    return await kind.run(step, FunctionConfig(function=name, input=value))
 
 
 def test_it_is_a_node_kind():
-    assert isinstance(Function(), NodeKind)
+    kind: NodeKind = Function()
+    assert kind.name == "function"
     described = Function.Config.model_json_schema()["properties"]
     assert all(field.get("description") for field in described.values())
 
@@ -83,7 +84,7 @@ async def test_signatures_are_read_as_the_author_meant_them(kind, step):
     register("object", Scale(3))
     register("partial", functools.partial(offset, 10))
     register("own default", lambda input, factor=5: input * factor)
-    register("step default", lambda input, step=None: step.step_id)
+    register("step default", lambda input, step=step: step.step_id)
     register("many", lambda *all: len(all))
     assert [await call(kind, step, n, 2) for n in ("object", "partial", "own default", "step default", "many")] == [
         6,
@@ -222,8 +223,7 @@ async def test_cancellation_ends_the_step_at_once_and_drops_the_late_result(kind
         return 1
 
     task = asyncio.create_task(call(kind, step, "stuck"))
-    while not started.is_set():
-        await asyncio.sleep(0)
+    assert await asyncio.to_thread(started.wait, 10)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -1,8 +1,8 @@
 """The kind `function`: a trusted Python callable of the host process.
 
-This is the shortest way from a step to Python, and the fastest: a coroutine function is awaited in the loop itself, with
-nothing between. A plain function runs in a thread, because it may block. A thread cannot be killed: when the step is
-cancelled or timed out, the step ends at once and whatever the thread returns later is dropped. Code that must be
+This is the shortest way from a step to Python, and the fastest: a coroutine function is awaited in the loop itself,
+with nothing between. A plain function runs in a thread, because it may block. A thread cannot be killed: when the step
+is cancelled or timed out, the step ends at once and whatever the thread returns later is dropped. Code that must be
 stoppable, or is not trusted, belongs in the kind `code`.
 
 Names come from `@function` in the host process, or from entry points of the group `penstock.functions`, each imported
@@ -57,10 +57,11 @@ def function(name: F, /) -> F: ...
 @overload
 def function(name: str | None = None, /) -> Callable[[F], F]: ...
 def function(name: Any = None, /) -> Any:
-    """Register a callable `fn(input)` or `fn(input, step)` under a name: `@function("name")`, or `@function` for its own.
+    """Register a callable `fn(input)` or `fn(input, step)`: `@function("name")`, or `@function` for its own name.
 
-    `input` is any JSON value and so must the result be, unless it is a `Done` or `Wait`. A coroutine function is awaited in the event loop and must not
-    block; a plain one runs in a thread, where it may read the step's attributes but not await its methods.
+    `input` is any JSON value and so must the result be, unless it is a `Done` or `Wait`. A coroutine function is
+    awaited in the event loop and must not block; a plain one runs in a thread, where it may read the step's attributes
+    but not await its methods.
     Raises Conflict (`function.name_taken`) when another callable has the name, Invalid (`function.signature`) when it
     cannot be called with one or two positional arguments.
     """
@@ -76,7 +77,7 @@ def function(name: Any = None, /) -> Any:
 
 
 def register(name: str, call: Callable[..., Any]) -> None:
-    """What `@function` does, as a call. Registering the same callable, or a reloaded one of the same place, again is fine."""
+    """What `@function` does, as a call. The same callable, or a reloaded one of the same place, may come again."""
     held = _registry.get(name)
     if held is not None and held.call is not call and _place(held.call) != _place(call):
         raise Conflict(f"A function called {name!r} is registered already.", code="function.name_taken")
@@ -159,11 +160,11 @@ class FunctionConfig(BaseModel):
 
 
 class Function:
-    """Call a registered Python function with `input`; its result is the output. A `Done` (to choose successors) or a `Wait`
-    is passed on.
+    """Call a registered Python function with `input`; its result is the output. A `Done` (to choose successors) or a
+    `Wait` is passed on.
 
-    Raises Invalid `function.unknown`; StepFailed `function.raised` (the exception's type and message; the traceback goes
-    to the log), `function.not_json` (never retried). A PenstockError of the function's own passes unchanged.
+    Raises Invalid `function.unknown`; StepFailed `function.raised` (the exception's type and message; the traceback
+    goes to the log), `function.not_json` (never retried). A PenstockError of the function's own passes unchanged.
     """
 
     name: ClassVar[str] = "function"
@@ -207,7 +208,7 @@ _STRICT = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
 def _json(name: str, value: Any) -> Any:
-    """The value as JSON gives it back (tuples become lists; a copy, so that later changes by the function do not show)."""
+    """The value as JSON gives it back: tuples become lists, and it is a copy, so that later changes do not show."""
     try:
         text = orjson.dumps(value, option=_STRICT)
     except (TypeError, RecursionError) as error:
@@ -239,8 +240,8 @@ def _not_json(name: str, why: str) -> StepFailed:
 
 
 class Threads:
-    """Daemon threads for calls that may never return: neither a cancelled step nor the end of the process waits for them,
-    which the standard library's pool would do. At most `limit` threads; calls beyond that wait their turn."""
+    """Daemon threads for calls that may never return: neither a cancelled step nor the end of the process waits for
+    them, which the standard library's pool would do. At most `limit` threads; calls beyond that wait their turn."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
