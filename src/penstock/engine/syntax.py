@@ -1,0 +1,424 @@
+"""The grammar of expressions: text -> tokens -> tree.
+
+The language is the Common Expression Language (CEL, https://github.com/google/cel-spec), the part of it that speaks of
+JSON: no bytes, unsigned integers, timestamps, durations or protocol messages. The tree is kept (rather than handing the
+text to a library) because three things need it: which nodes an expression reads, the place of an error, and a price for
+every step of its evaluation. Macros (`has`, `all`, `exists`, `exists_one`, `map`, `filter`) are told from calls here,
+where their variable can be checked. Source length, nesting and the depth of the tree are bounded, so nothing that walks
+a tree recurses further than `MAX_DEPTH`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import Invalid, Problem
+
+MAX_SOURCE = 2048
+MAX_DEPTH = 100
+MAX_NESTING = 32
+MAX_MACRO_NESTING = 2
+INT_MAX = 2**63 - 1
+INT_MIN = -(2**63)
+
+ROOTS = frozenset({"inputs", "nodes", "run", "item", "index"})
+NODE_MEMBERS = ("output", "errors", "status")
+MACROS = frozenset({"all", "exists", "exists_one", "map", "filter"})
+RESERVED = frozenset(
+    {"as", "break", "const", "continue", "else", "for", "function", "if", "import"}
+    | {"let", "loop", "package", "namespace", "return", "var", "void", "while"}
+)
+
+_TOKEN = re.compile(
+    r"""(?P<space>[ \t\r\n\f]+|//[^\n]*)
+    |(?P<number>0[xX][0-9a-fA-F]+|(?:[0-9]+\.[0-9]+|\.[0-9]+|[0-9]+)(?:[eE][+-]?[0-9]+)?)(?P<unsigned>[uU])?
+    |(?P<raw>[rR])?(?P<quote>\"\"\"|'''|"|')
+    |(?P<bytes>[bB][rR]?["']|[rR][bB]["'])
+    |(?P<name>[A-Za-z_][A-Za-z0-9_]*)
+    |(?P<op>&&|\|\||==|!=|<=|>=|[-+*/%<>!?:.,()\[\]{}])""",
+    re.VERBOSE,
+)
+_ESCAPE = re.compile(
+    r"""\\(?:([abfnrtv\\?"'`])|[xX]([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2})|)"""
+)
+_SIMPLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_BINARY = {
+    "||": 1,
+    "&&": 2,
+    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">=", "in"), 3),
+    "+": 4,
+    "-": 4,
+    "*": 5,
+    "/": 5,
+    "%": 5,
+}
+
+
+class ExpressionError(Invalid):
+    """An expression is wrong, or could not be computed. `position` is a 0-based offset into `source`."""
+
+    code = "expr.invalid"
+
+    def __init__(
+        self, code: str, reason: str, source: str, position: int, *, pointer: str = "", hint: str | None = None
+    ):
+        shown = source if len(source) <= 120 else source[:117] + "..."
+        where = f"${{{{ {shown} }}}} at character {position + 1}"
+        message = f"{reason} (in {where}{', ' + pointer if pointer else ''})"
+        super().__init__(message, code=code, problems=[Problem(code, message, pointer, hint)])
+        self.reason = reason
+        self.source = source
+        self.position = position
+        self.pointer = pointer
+        self.hint = hint
+
+
+class Fault(Exception):
+    """What `ExpressionError` says, before the source is known. `position` None means that of the call."""
+
+    def __init__(self, code: str, reason: str, position: int | None = None, hint: str | None = None) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+        self.position = position
+        self.hint = hint
+
+
+@dataclass(slots=True)
+class Token:
+    kind: str  # number, string, name, op, end
+    value: Any
+    position: int
+
+
+@dataclass(slots=True)
+class Tree:
+    """One node. `op` is the operator, or: literal, name, member, index, [], {}, call, has, neg, or a macro's name.
+
+    `value` holds what is not a tree: the literal, the name, the macro's variable.
+    """
+
+    op: str
+    position: int
+    kids: tuple[Tree, ...] = ()
+    value: Any = None
+    depth: int = 1
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known name closest to `word`, or None when none is close."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def suggestion(word: str, known: Iterable[str]) -> str | None:
+    close = nearest(word, known)
+    return f"did you mean {close!r}?" if close else None
+
+
+def tokenize(text: str, start: int = 0, *, embedded: bool = False) -> tuple[list[Token], int]:
+    """The tokens of `text` from `start`, and the offset behind them. `embedded`: stop at the }} that closes ${{.
+
+    Positions count from `start`. Raises Fault.
+    """
+    out: list[Token] = []
+    at, depth, size = start, 0, len(text)
+    while at < size:
+        found = _TOKEN.match(text, at)
+        here = at - start
+        if found is None:
+            raise Fault("expr.syntax", f"unexpected character {text[at]!r}", here)
+        kind = found.lastgroup
+        at = found.end()
+        if kind == "space":
+            continue
+        if kind == "unsigned":
+            raise Fault("expr.syntax", "unsigned integers have no meaning in JSON", here, "drop the u")
+        if kind == "number":
+            out.append(Token("number", _number(found["number"], here), here))
+        elif kind == "quote":
+            value, at = _string(text, found["quote"], at, found["raw"] is not None, start)
+            out.append(Token("string", value, here))
+        elif kind == "bytes":
+            raise Fault("expr.syntax", "byte strings have no meaning in JSON", here)
+        elif kind == "name":
+            out.append(Token("name", found["name"], here))
+        else:
+            op = found["op"]
+            if op == "{":
+                depth += 1
+            elif op == "}":
+                if embedded and depth == 0:
+                    if text.startswith("}}", at - 1):
+                        out.append(Token("end", None, here))
+                        return out, at + 1
+                    raise Fault("expr.syntax", "a single } where }} closes the expression", here)
+                depth -= 1
+            out.append(Token("op", op, here))
+    if embedded:
+        raise Fault("expr.syntax", "the expression is not closed", size - start, "close it with }}")
+    out.append(Token("end", None, size - start))
+    return out, size
+
+
+def _number(text: str, position: int) -> int | float:
+    if text[:2] in ("0x", "0X"):
+        value: int | float = int(text, 16)
+    elif text.isdigit():
+        value = int(text) if len(text) <= 19 else INT_MAX + 2
+    else:
+        value = float(text)
+        if value in (float("inf"), float("-inf")):
+            raise Fault("expr.syntax", f"{text} is larger than a double can hold", position)
+        return value
+    if value > INT_MAX + 1:  # -9223372036854775808 is written with a minus; the sign is checked by the parser
+        raise Fault("expr.syntax", f"{text} does not fit in 64 bits", position)
+    return value
+
+
+def _string(text: str, quote: str, at: int, raw: bool, start: int) -> tuple[str, int]:
+    end = at
+    while True:
+        close = text.find(quote, end)
+        if close < 0:
+            raise Fault("expr.syntax", "the string is not closed", at - len(quote) - start)
+        slash = text.find("\\", end, close)
+        if raw or slash < 0:
+            break
+        end = slash + 2
+    body = text[at:close]
+    if len(quote) == 1 and "\n" in body:
+        raise Fault("expr.syntax", "the string is not closed on its line", at - 1 - start, "use three quotes")
+    if raw or "\\" not in body:
+        return body, close + len(quote)
+
+    def escape(found: re.Match[str]) -> str:
+        simple, two, four, eight, octal = found.groups()
+        if simple:
+            return _SIMPLE.get(simple, simple)
+        code = two or four or eight
+        point = int(code, 16) if code else int(octal, 8) if octal else -1
+        if not 0 <= point <= 0x10FFFF or 0xD800 <= point <= 0xDFFF:
+            raise Fault("expr.syntax", "not an escape sequence", at + found.start() - start)
+        return chr(point)
+
+    return _ESCAPE.sub(escape, body), close + len(quote)
+
+
+class Parser:
+    """Tokens -> Tree, by precedence climbing. Knows the variables in scope, so an unknown name is found here."""
+
+    def __init__(self, tokens: list[Token], functions: Iterable[str], roots: Iterable[str] = ROOTS) -> None:
+        self.tokens = tokens
+        self.at = 0
+        self.functions = frozenset(functions)
+        self.roots = frozenset(roots)
+        self.variables: list[str] = []
+        self.nesting = 0
+        self.macros = 0
+
+    def parse(self) -> Tree:
+        if self.tokens[0].kind == "end":
+            raise Fault("expr.syntax", "the expression is empty", 0)
+        tree = self.ternary()
+        token = self.tokens[self.at]
+        if token.kind != "end":
+            hint = "there is no power operator" if token.value == "*" else None
+            raise Fault("expr.syntax", f"unexpected {_show(token)}", token.position, hint)
+        return tree
+
+    def make(self, op: str, position: int, kids: tuple[Tree, ...] = (), value: Any = None) -> Tree:
+        depth = 1
+        for kid in kids:
+            if kid.depth >= depth:
+                depth = kid.depth + 1
+        if depth > MAX_DEPTH:
+            raise Fault("expr.too_deep", f"the expression is nested over {MAX_DEPTH} levels", position)
+        return Tree(op, position, kids, value, depth)
+
+    def take(self, op: str) -> bool:
+        token = self.tokens[self.at]
+        if token.kind == "op" and token.value == op:
+            self.at += 1
+            return True
+        return False
+
+    def expect(self, op: str) -> None:
+        if not self.take(op):
+            token = self.tokens[self.at]
+            raise Fault("expr.syntax", f"expected {op} but found {_show(token)}", token.position)
+
+    def ternary(self) -> Tree:
+        self.nesting += 1
+        if self.nesting > MAX_NESTING:
+            position = self.tokens[self.at].position
+            raise Fault("expr.too_deep", f"the expression is nested over {MAX_NESTING} levels", position)
+        tree = self.binary(1)
+        position = self.tokens[self.at].position
+        if self.take("?"):
+            yes = self.binary(1)
+            self.expect(":")
+            tree = self.make("?:", position, (tree, yes, self.ternary()))
+        self.nesting -= 1
+        return tree
+
+    def binary(self, least: int) -> Tree:
+        left = self.unary()
+        while True:
+            token = self.tokens[self.at]
+            level = _BINARY.get(token.value, 0) if token.kind == "op" or token.value == "in" else 0
+            if token.kind == "string" or level < least:
+                return left
+            self.at += 1
+            right = self.binary(level + 1)
+            left = self.make(token.value, token.position, (left, right))
+
+    def unary(self) -> Tree:
+        token = self.tokens[self.at]
+        if self.take("!"):
+            return self.make("!", token.position, (self.deeper(token),))
+        if self.take("-"):
+            number = self.tokens[self.at]
+            if number.kind == "number":
+                number.value = -number.value
+                return self.member()
+            return self.make("neg", token.position, (self.deeper(token),))
+        return self.member()
+
+    def deeper(self, token: Token) -> Tree:
+        self.nesting += 1
+        if self.nesting > MAX_NESTING:
+            raise Fault("expr.too_deep", f"the expression is nested over {MAX_NESTING} levels", token.position)
+        tree = self.unary()
+        self.nesting -= 1
+        return tree
+
+    def member(self) -> Tree:
+        tree = self.primary()
+        while True:
+            token = self.tokens[self.at]
+            if self.take("."):
+                name = self.tokens[self.at]
+                if name.kind != "name":
+                    raise Fault("expr.syntax", f"expected a name after . but found {_show(name)}", name.position)
+                self.at += 1
+                if self.take("("):
+                    tree = self.method(tree, name)
+                else:
+                    tree = self.make("member", name.position, (tree,), name.value)
+            elif self.take("["):
+                key = self.ternary()
+                self.expect("]")
+                tree = self.make("index", token.position, (tree, key))
+            else:
+                return tree
+
+    def primary(self) -> Tree:
+        token = self.tokens[self.at]
+        self.at += 1
+        if token.kind in ("number", "string"):
+            if token.value == INT_MAX + 1 and token.kind == "number" and isinstance(token.value, int):
+                raise Fault("expr.syntax", f"{token.value} does not fit in 64 bits", token.position)
+            return self.make("literal", token.position, value=token.value)
+        if token.kind == "name":
+            return self.named(token)
+        if token.kind == "op":
+            if token.value == "(":
+                tree = self.ternary()
+                self.expect(")")
+                return tree
+            if token.value == "[":
+                return self.make("[]", token.position, self.items("]"))
+            if token.value == "{":
+                return self.make("{}", token.position, self.pairs())
+        raise Fault("expr.syntax", f"unexpected {_show(token)}", token.position)
+
+    def items(self, close: str) -> tuple[Tree, ...]:
+        out: list[Tree] = []
+        while not self.take(close):
+            out.append(self.ternary())
+            if not self.take(","):
+                self.expect(close)
+                break
+        return tuple(out)
+
+    def pairs(self) -> tuple[Tree, ...]:
+        out: list[Tree] = []
+        while not self.take("}"):
+            out.append(self.ternary())
+            self.expect(":")
+            out.append(self.ternary())
+            if not self.take(","):
+                self.expect("}")
+                break
+        return tuple(out)
+
+    def named(self, token: Token) -> Tree:
+        name = token.value
+        constants = {"true": True, "false": False, "null": None}
+        if name in constants:
+            return self.make("literal", token.position, value=constants[name])
+        if self.take("("):
+            if name == "has":
+                return self.has(token)
+            return self.call(token, self.items(")"))
+        if name in self.variables or name in self.roots:
+            return self.make("name", token.position, value=name)
+        if name in RESERVED or name == "in":
+            raise Fault("expr.syntax", f"{name} is a reserved word", token.position)
+        known = [*self.roots, *self.variables]
+        hint = suggestion(name, known) or f"known are {', '.join(sorted(known))}; text stands in quotes"
+        raise Fault("expr.unknown_name", f"there is no {name!r}", token.position, hint)
+
+    def has(self, token: Token) -> Tree:
+        args = self.items(")")
+        if len(args) != 1 or args[0].op != "member":
+            raise Fault("expr.syntax", "has() takes one member, such as has(inputs.name)", token.position)
+        return self.make("has", token.position, args[0].kids, args[0].value)
+
+    def call(self, token: Token, args: tuple[Tree, ...]) -> Tree:
+        if token.value not in self.functions:
+            if token.value in MACROS:
+                message = f"{token.value} is called on a list: list.{token.value}(x, ...)"
+                raise Fault("expr.syntax", message, token.position)
+            hint = suggestion(token.value, [*self.functions, *MACROS, "has"])
+            raise Fault("expr.unknown_name", f"there is no function {token.value!r}", token.position, hint)
+        return self.make("call", token.position, args, token.value)
+
+    def method(self, target: Tree, token: Token) -> Tree:
+        if token.value not in MACROS:
+            return self.call(token, (target, *self.items(")")))
+        self.macros += 1
+        if self.macros > MAX_MACRO_NESTING:
+            message = f"{token.value}() is nested over {MAX_MACRO_NESTING} levels"
+            raise Fault("expr.too_deep", message, token.position)
+        variable = self.tokens[self.at]
+        if variable.kind != "name" or variable.value in RESERVED or variable.value in ("true", "false", "null", "in"):
+            message = f"the first argument of {token.value}() names the element, such as {token.value}(x, ...)"
+            raise Fault("expr.syntax", message, variable.position)
+        self.at += 1
+        self.expect(",")
+        self.variables.append(variable.value)
+        args = self.items(")")
+        self.variables.pop()
+        self.macros -= 1
+        if len(args) != 1 and not (token.value == "map" and len(args) == 2):
+            raise Fault("expr.syntax", f"{token.value}(x, ...) takes one expression", token.position)
+        return self.make(token.value, token.position, (target, *args), variable.value)
+
+
+def _show(token: Token) -> str:
+    if token.kind == "end":
+        return "the end"
+    return f"the string {token.value!r}" if token.kind == "string" else str(token.value)
+
+
+def parse(source: str, functions: Iterable[str]) -> Tree:
+    """The tree of an expression. Raises Fault (expr.syntax, expr.too_long, expr.too_deep, expr.unknown_name)."""
+    if len(source) > MAX_SOURCE:
+        raise Fault("expr.too_long", f"the expression has {len(source)} characters; {MAX_SOURCE} are allowed", 0)
+    return Parser(tokenize(source)[0], functions).parse()
