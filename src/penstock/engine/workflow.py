@@ -1,0 +1,463 @@
+"""The document of a workflow: what it says, once it is known to be right.
+
+`parse` takes plain JSON (from wherever) and returns a `Workflow` with its expressions compiled and its graph understood, or
+raises Invalid with every problem found: it goes on after each one, and only leaves out checks whose ground is missing.
+`document` has the values, `fields` reads them, `graph` knows the shape, `schema` describes the document to editors, and
+`compare` tells two apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..errors import Invalid
+from .compare import compare
+from .document import (
+    JOINS,
+    ON_ERROR,
+    Edge,
+    Limits,
+    Node,
+    Retry,
+    Workflow,
+    canonical,
+    fingerprint,
+    input_defaults,
+    read_limits,
+)
+from .expr import Expression, ExpressionError, Template, compile_expression, compile_template, escape
+from .fields import MAX_BYTES, MAX_EDGES, MAX_NODES, NODE_NAME, SLUG, Position, Reader, nowhere
+from .functions import show
+from .graph import Before, Reach, Shape, shape_of
+from .schema import DIFFICULTIES, document_schema
+from .syntax import nearest
+
+__all__ = [
+    "Edge",
+    "Limits",
+    "Node",
+    "Retry",
+    "Workflow",
+    "compare",
+    "document_schema",
+    "fingerprint",
+    "input_defaults",
+    "parse",
+]
+
+KEYS = (
+    "penstock",
+    "name",
+    "title",
+    "description",
+    "persona",
+    "tags",
+    "difficulty",
+    "minutes",
+    "inputs",
+    "limits",
+    "nodes",
+    "edges",
+    "outputs",
+    "schemas",
+    "layout",
+)
+NODE_KEYS = (
+    "kind",
+    "title",
+    "with",
+    "for_each",
+    "parallel",
+    "join",
+    "retry",
+    "timeout",
+    "max_visits",
+    "on_error",
+)
+EDGE_KEYS = ("from", "to", "when")
+RETRY_KEYS = ("attempts", "backoff", "factor", "max", "jitter")
+MAX_VISITS = 10_000
+MAX_ATTEMPTS = 100
+
+
+def parse(document: Any, position: Position = nowhere) -> Workflow:
+    """The workflow a document describes. `position` tells the line and column of a JSON pointer, where there is a text.
+
+    Raises Invalid, code `workflow.invalid`, whose problems are all that is wrong: document.* (keys, types, values, size,
+    depth), node.*, edge.*, graph.* and expr.*, each with its pointer and, where known, line and column.
+    """
+    reader = Reader(position)
+    workflow = None
+    if not isinstance(document, dict):
+        reader.wrong(document, "", "the document", "a mapping with penstock: 1, name and nodes")
+    elif reader.plain(document):
+        size = len(canonical(document).encode())
+        if size > MAX_BYTES:
+            reader.add("document.too_large", "", f"the document has {size} bytes; {MAX_BYTES} are allowed")
+        else:
+            workflow = _Parser(reader, document).workflow()
+    errors = reader.errors
+    if errors or workflow is None:
+        name = document.get("name") if isinstance(document, dict) else None
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        what = f"workflow {name!r}" if isinstance(name, str) and SLUG.fullmatch(name) else "the workflow"
+        raise Invalid(
+            f"{what} is not right: {errors[0].message}{more}", code="workflow.invalid", problems=reader.problems
+        )
+    return workflow
+
+
+class _Parser:
+    """One pass over one document. Methods note problems in `reader` and go on with what is right."""
+
+    def __init__(self, reader: Reader, document: dict[str, Any]) -> None:
+        self.reader = reader
+        self.document = document
+        self.nodes: dict[str, Node] = {}
+        self.sound = True  # whether every node and edge could be read, so that the graph means something
+        self.compiled: dict[str, Expression] = {}
+
+    def workflow(self) -> Workflow:
+        document, reader = self.document, self.reader
+        reader.unknown(document, KEYS, "", "the document")
+        self.version()
+        name = self.required("name")
+        if isinstance(name, str) and not SLUG.fullmatch(name):
+            hint = "lower-case letters, digits and dashes, at most 63, such as review-folder"
+            reader.add("document.value", "/name", f"{show(name)} is not a name for a workflow", hint)
+        elif name is not None and not isinstance(name, str):
+            reader.wrong(name, "/name", "name", "text")
+        texts = {key: self.text(key) for key in ("title", "description", "persona")}
+        difficulty = document.get("difficulty", "")
+        if "difficulty" in document:
+            difficulty = reader.choice(difficulty, "/difficulty", "difficulty", DIFFICULTIES) or ""
+        minutes = None
+        if "minutes" in document:
+            minutes = reader.amount(document["minutes"], "/minutes", "minutes", 0, 100_000)
+        inputs = self.inputs()
+        limits = read_limits(reader, document["limits"], "/limits") if "limits" in document else Limits()
+        self.read_nodes()
+        edges = self.read_edges()
+        outputs = self.template(document.get("outputs", {}), "/outputs")
+        if "outputs" in document:
+            reader.mapping(document["outputs"], "/outputs", "outputs")
+        schemas, layout = self.schemas(), self.layout()
+        shape = shape_of(list(self.nodes), [(source, target) for source, target, _ in edges])
+        linked = self.link(edges, shape)
+        if self.sound:
+            self.check_shape(edges, shape)
+        self.check_references(linked, shape, outputs)
+        return Workflow(
+            name=name if isinstance(name, str) else "",
+            **texts,
+            tags=self.tags(),
+            difficulty=difficulty,
+            minutes=minutes,
+            inputs=inputs,
+            nodes=self.nodes,
+            edges=linked,
+            outputs=outputs,
+            limits=limits,
+            schemas=schemas,
+            layout=layout,
+            document=document,
+            fingerprint=fingerprint(document),
+            roots=tuple(node.name for node in self.nodes.values() if not node.incoming),
+            after=Reach({n.name: [e.target for e in n.outgoing if not e.back] for n in self.nodes.values()}),
+            warnings=tuple(reader.warnings),
+        )
+
+    # ------------------------------------------------------------------------------------------- the top level
+
+    def required(self, key: str) -> Any:
+        if key not in self.document:
+            self.reader.add("document.missing", "", f"the document has no {key}")
+        elif self.document[key] is None:
+            self.reader.wrong(None, f"/{key}", key, "given")
+        else:
+            return self.document[key]
+        return None
+
+    def version(self) -> None:
+        if "penstock" not in self.document:
+            hint = "the first line of a document is penstock: 1"
+            self.reader.add(
+                "document.missing", "", "the document does not say which version of the format it is in", hint
+            )
+        elif self.document["penstock"] != 1 or isinstance(self.document["penstock"], bool):
+            message = f"penstock is 1, the version of the format, not {show(self.document['penstock'])}"
+            self.reader.add("document.value", "/penstock", message)
+
+    def text(self, key: str) -> str:
+        return self.reader.text(self.document[key], f"/{key}", key) if key in self.document else ""
+
+    def tags(self) -> tuple[str, ...]:
+        tags = self.document.get("tags", [])
+        if not isinstance(tags, list):
+            self.reader.wrong(tags, "/tags", "tags", "a list of texts")
+            return ()
+        return tuple(self.reader.text(tag, f"/tags/{at}", "a tag", 100) for at, tag in enumerate(tags))
+
+    def inputs(self) -> dict[str, Any]:
+        if "inputs" not in self.document:
+            return {"type": "object", "properties": {}}
+        schema = self.reader.mapping(self.document["inputs"], "/inputs", "inputs")
+        if schema is None:
+            return {}
+        if schema.get("type") != "object":
+            hint = "write type: object, and the inputs under properties"
+            place = "/inputs/type" if "type" in schema else "/inputs"
+            self.reader.add("document.value", place, "inputs is a JSON Schema with type: object", hint)
+        return schema
+
+    def schemas(self) -> dict[str, Any]:
+        schemas = self.reader.mapping(self.document.get("schemas", {}), "/schemas", "schemas")
+        for name, schema in (schemas or {}).items():
+            if not isinstance(schema, (dict, bool)):
+                self.reader.wrong(schema, f"/schemas/{escape(name)}", "a schema", "a mapping")
+        return schemas or {}
+
+    def layout(self) -> dict[str, Any]:
+        return self.reader.mapping(self.document.get("layout", {}), "/layout", "layout") or {}
+
+    # ------------------------------------------------------------------------------------------------- nodes
+
+    def read_nodes(self) -> None:
+        nodes = self.required("nodes")
+        if nodes is None or (nodes := self.reader.mapping(nodes, "/nodes", "nodes")) is None:
+            self.sound = False
+        elif not nodes:
+            self.sound = False
+            self.reader.add("document.value", "/nodes", "a workflow has at least one node")
+        elif len(nodes) > MAX_NODES:
+            self.sound = False
+            self.reader.add("document.too_large", "/nodes", f"{len(nodes)} nodes; {MAX_NODES} are allowed")
+        else:
+            for name, value in nodes.items():
+                self.read_node(name, value, f"/nodes/{escape(name)}")
+
+    def read_node(self, name: str, value: Any, at: str) -> None:
+        reader = self.reader
+        if not NODE_NAME.fullmatch(name):
+            hint = "letters, digits and _, not beginning with a digit, at most 63"
+            reader.add("node.bad_name", at, f"{name[:80]!r} is not a name for a node", hint)
+        given = reader.mapping(value, at, f"node {name[:80]!r}")
+        if given is None:
+            self.nodes[name] = Node(name, "", compile_template(None))
+            return
+        reader.unknown(given, NODE_KEYS, at, "a node")
+        kind = given.get("kind")
+        if not isinstance(kind, str) or not kind:
+            if "kind" in given:
+                reader.wrong(kind, f"{at}/kind", "kind", "the name of a kind")
+            else:
+                reader.add("document.missing", at, f"node {name[:80]!r} has no kind")
+            kind = ""
+        node = self.nodes[name] = Node(name, kind, self.template(given.get("with", {}), f"{at}/with"))
+        if "with" in given:
+            reader.mapping(given["with"], f"{at}/with", "with")
+        if "title" in given:
+            node.title = reader.text(given["title"], f"{at}/title", "title", 500)
+        if "for_each" in given:
+            node.for_each = self.expression(given["for_each"], f"{at}/for_each", "for_each")
+        if "parallel" in given:
+            node.parallel = reader.whole(given["parallel"], f"{at}/parallel", "parallel", 1, 10_000)
+            if "for_each" not in given:
+                reader.add("document.value", f"{at}/parallel", "parallel has a meaning only together with for_each")
+        if "retry" in given:
+            node.retry = self.retry(given["retry"], f"{at}/retry")
+        if "timeout" in given:
+            node.timeout = reader.seconds(given["timeout"], f"{at}/timeout", "timeout")
+        if "max_visits" in given:
+            node.max_visits = reader.whole(given["max_visits"], f"{at}/max_visits", "max_visits", 1, MAX_VISITS) or 1
+        if "on_error" in given:
+            node.on_error = reader.choice(given["on_error"], f"{at}/on_error", "on_error", ON_ERROR) or "fail"
+        if "join" in given:
+            node.join = self.join(given["join"], f"{at}/join")
+
+    def join(self, value: Any, at: str) -> str | int:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self.reader.whole(value, at, "join", 1, MAX_EDGES) or "all"
+        if isinstance(value, str) and value in JOINS:
+            return value
+        close = nearest(value, JOINS) if isinstance(value, str) else None
+        message = f"join is all, any, majority or a number of edges, not {show(value)}"
+        self.reader.add("document.value", at, message, f"did you mean {close!r}?" if close else None)
+        return "all"
+
+    def retry(self, value: Any, at: str) -> Retry:
+        reader = self.reader
+        if isinstance(value, int) and not isinstance(value, bool):
+            return Retry(attempts=reader.whole(value, at, "retry", 1, MAX_ATTEMPTS) or 1)
+        if not isinstance(value, dict):
+            reader.wrong(value, at, "retry", "a number of attempts or a mapping with attempts")
+            return Retry()
+        reader.unknown(value, RETRY_KEYS, at, "retry")
+        read: dict[str, Any] = {}
+        for key in RETRY_KEYS:
+            if key not in value:
+                continue
+            place = f"{at}/{key}"
+            if key == "attempts":
+                read[key] = reader.whole(value[key], place, key, 1, MAX_ATTEMPTS)
+            elif key in ("backoff", "max"):
+                read[key] = reader.seconds(value[key], place, key, zero=True)
+            else:
+                low, high = (1, 100) if key == "factor" else (0, 1)
+                read[key] = reader.amount(value[key], place, key, low, high)
+        return Retry(**{key: found for key, found in read.items() if found is not None})
+
+    # ------------------------------------------------------------------------------------------------- edges
+
+    def read_edges(self) -> list[tuple[str, str, Expression | None]]:
+        value = self.document.get("edges", [])
+        out: list[tuple[str, str, Expression | None]] = []
+        if not isinstance(value, list):
+            self.reader.wrong(value, "/edges", "edges", "a list of mappings with from and to")
+            self.sound = False
+            return out
+        if len(value) > MAX_EDGES:
+            self.reader.add("document.too_large", "/edges", f"{len(value)} edges; {MAX_EDGES} are allowed")
+            self.sound = False
+            return out
+        seen: dict[tuple[str, str], int] = {}
+        for index, edge in enumerate(value):
+            at = f"/edges/{index}"
+            if self.reader.mapping(edge, at, "an edge") is None:
+                self.sound = False
+                continue
+            self.reader.unknown(edge, EDGE_KEYS, at, "an edge")
+            source, target = self.end(edge, "from", at), self.end(edge, "to", at)
+            when = self.expression(edge["when"], f"{at}/when", "when") if "when" in edge else None
+            if source is None or target is None:
+                self.sound = False
+                continue
+            if (source, target) in seen:
+                message = f"there is an edge from {source} to {target} already, /edges/{seen[source, target]}"
+                self.reader.add("edge.doubled", at, message, "join the two conditions with ||")
+                self.sound = False
+                continue
+            seen[source, target] = index
+            out.append((source, target, when))
+        return out
+
+    def end(self, edge: Mapping[str, Any], key: str, at: str) -> str | None:
+        name = edge.get(key)
+        if key not in edge:
+            self.reader.add("document.missing", at, f"the edge has no {key}")
+        elif not isinstance(name, str):
+            self.reader.wrong(name, f"{at}/{key}", key, "the name of a node")
+        elif name in self.nodes:
+            return name
+        elif self.nodes:
+            close = nearest(name, self.nodes)
+            hint = f"did you mean {close!r}?" if close else None
+            self.reader.add("edge.unknown_node", f"{at}/{key}", f"there is no node {name[:80]!r}", hint)
+        return None
+
+    def link(self, edges: list[tuple[str, str, Expression | None]], shape: Shape) -> tuple[Edge, ...]:
+        """Make the edges and hang them on their nodes."""
+        linked = tuple(
+            Edge(index, source, target, when, index in shape.back) for index, (source, target, when) in enumerate(edges)
+        )
+        incoming: dict[str, list[Edge]] = {name: [] for name in self.nodes}
+        outgoing: dict[str, list[Edge]] = {name: [] for name in self.nodes}
+        for edge in linked:
+            incoming[edge.target].append(edge)
+            outgoing[edge.source].append(edge)
+        for name, node in self.nodes.items():
+            node.incoming = tuple(edge for edge in incoming[name] if not edge.back)
+            node.back_in = tuple(edge for edge in incoming[name] if edge.back)
+            node.outgoing = tuple(outgoing[name])
+            node.plain = all(edge.when is None and not edge.back for edge in node.outgoing)
+        return linked
+
+    # ------------------------------------------------------------------------------------ what only the whole shows
+
+    def check_shape(self, edges: list[tuple[str, str, Expression | None]], shape: Shape) -> None:
+        add = self.reader.add
+        for index in sorted(shape.back):
+            source, target, when = edges[index]
+            cycle = " -> ".join(
+                [*shape.cycles[index][:12], *(["..."] if len(shape.cycles[index]) > 12 else []), target]
+            )
+            if self.nodes[target].max_visits == 1:
+                hint = f"give {target} max_visits: the most times it may run"
+                add("graph.unbounded_cycle", f"/edges/{index}", f"nothing bounds the cycle {cycle}", hint)
+            elif when is None and len(self.nodes[source].outgoing) == 1:
+                message = f"{source} always goes back to {target}, so the cycle {cycle} ends only by failing"
+                add("graph.endless_cycle", f"/edges/{index}", message, "give the edge a when", "warning")
+        for name in shape.unreachable:
+            starts = ", ".join(shape.starts[:5])
+            message = f"no path leads to {name} from where a run starts ({starts})"
+            add("graph.unreachable", f"/nodes/{escape(name)}", message, "add an edge to it")
+        for name, node in self.nodes.items():
+            at = f"/nodes/{escape(name)}"
+            if isinstance(node.join, int) and node.join > len(node.incoming):
+                message = f"{name} waits for {node.join} edges, and {len(node.incoming)} lead to it"
+                add("node.join_unreachable", f"{at}/join", message)
+            if node.max_visits > 1 and not node.back_in:
+                message = f"no edge goes back to {name}, so it runs once whatever max_visits says"
+                add("node.no_cycle", f"{at}/max_visits", message, severity="warning")
+
+    def check_references(self, edges: tuple[Edge, ...], shape: Shape, outputs: Template) -> None:
+        before = Before(shape, [(edge.source, edge.target) for edge in edges]) if self.sound else None
+        for name, node in self.nodes.items():
+            at = f"/nodes/{escape(name)}"
+            if node.for_each is not None:
+                self.check([node.for_each], name, before, item=False)
+            self.check(node.config.expressions, name, before, item="for_each" in self.document["nodes"][name])
+            del at
+        for edge in edges:
+            if edge.when is not None:
+                self.check([edge.when], edge.source, before, item=False, itself=True)
+        self.check(outputs.expressions, None, None, item=False)
+
+    def check(
+        self,
+        expressions: Iterable[Expression],
+        node: str | None,
+        before: Before | None,
+        *,
+        item: bool,
+        itself: bool = False,
+    ) -> None:
+        """Whether what the expressions of `node` read can be there when they are evaluated."""
+        for expression in expressions:
+            if not item and (names := expression.roots & {"item", "index"}):
+                message = f"{' and '.join(sorted(names))} exist only in the with of a node that has for_each"
+                self.reader.add(
+                    "expr.item_outside", expression.pointer, f"{message} (in ${{{{ {expression.source} }}}})"
+                )
+            for name in sorted(expression.refs):
+                where = f"(in ${{{{ {expression.source} }}}})"
+                if name not in self.nodes:
+                    close = nearest(name, self.nodes)
+                    hint = f"did you mean {close!r}?" if close else None
+                    self.reader.add("expr.unknown_node", expression.pointer, f"there is no node {name!r} {where}", hint)
+                elif node is None or before is None or (itself and name == node) or before(name, node):
+                    continue
+                else:
+                    message = f"{name} cannot have run before {node}: no path leads from it {where}"
+                    self.reader.add("expr.node_not_before", expression.pointer, message, "add an edge")
+
+    # ---------------------------------------------------------------------------------------------- expressions
+
+    def expression(self, value: Any, at: str, what: str) -> Expression | None:
+        if not isinstance(value, str):
+            hint = 'such as "${{ inputs.deep }}"'
+            self.reader.wrong(value, at, what, "an expression in quotes", hint)
+            return None
+        try:
+            return compile_expression(value, at)
+        except ExpressionError as error:
+            self.reader.take(error)
+            return None
+
+    def template(self, value: Any, at: str) -> Template:
+        try:
+            return compile_template(value, at)
+        except Invalid as error:
+            self.reader.take(error)
+            return compile_template(None)
