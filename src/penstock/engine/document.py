@@ -1,7 +1,7 @@
 """The parts of a workflow, as values: what the rest of the engine reads.
 
-A `Workflow` is only ever made by `workflow.parse`, so whoever holds one holds a document that is right, with its expressions
-compiled and its graph understood. The values here are what it consists of, and the few pure functions over them.
+A `Workflow` is only ever made by `workflow.parse`, so whoever holds one holds a document that is right, with its
+expressions compiled and its graph understood. Here are the values it consists of, and the few pure functions over them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ JOINS = ("all", "any", "majority")
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often a step is tried, and the wait before the next try: `backoff` seconds, times `factor` each time, at most `max`
-    seconds, plus or minus the fraction `jitter`."""
+    """How often a step is tried, and the wait before the next try: `backoff` seconds, times `factor` each time, at most
+    `max` seconds, plus or minus the fraction `jitter`."""
 
     attempts: int = 1
     backoff: float = 1.0
@@ -48,8 +48,8 @@ class Edge:
 
 @dataclass(slots=True)
 class Node:
-    """What may be done. `incoming` are forward edges, `back_in` those that close a cycle here, `outgoing` all that leave, in
-    the order of the document. `plain`: every way out is forward and without condition. `timeout` is in seconds."""
+    """What may be done. `incoming` are forward edges, `back_in` those that close a cycle here, `outgoing` all that leave,
+    in the order of the document. `plain`: every way out is forward and without condition. `timeout` is in seconds."""
 
     name: str
     kind: str
@@ -109,8 +109,8 @@ class Limits:
 @dataclass(slots=True)
 class Workflow:
     """A document that is right. `document` is what was given; `fingerprint` the SHA-256 of its canonical JSON without
-    `layout`; `roots` the nodes without a forward incoming edge; `after` maps a node to all reachable over forward edges,
-    itself included; `warnings` is what is allowed but hardly meant."""
+    `layout`; `roots` the nodes without a forward incoming edge; `after` maps a node to all reachable over forward
+    edges, itself included; `warnings` is what is allowed but hardly meant."""
 
     name: str
     title: str
@@ -165,8 +165,8 @@ def fingerprint(document: Mapping[str, Any]) -> str:
 
 
 def input_defaults(schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """`inputs` with the defaults of the schema's properties, nested ones too, filled in where a key is absent. An object that
-    is absent is made only when the schema gives it a default. `inputs` is not changed."""
+    """`inputs` with the defaults of the schema's properties, nested ones too, filled in where a key is absent. An object
+    that is absent is made only when the schema gives it a default. `inputs` is not changed."""
     out = dict(inputs)
     properties = schema.get("properties")
     if not isinstance(properties, Mapping):

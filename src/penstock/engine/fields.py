@@ -87,7 +87,7 @@ class Reader:
         return [problem for problem in self.problems if problem.severity != "error"]
 
     def plain(self, document: Any) -> bool:
-        """Whether the document is JSON: plain types, finite numbers, text that is Unicode, and no deeper than allowed."""
+        """Whether the document is JSON: plain types, finite numbers, Unicode text, and no deeper than allowed."""
         fine = True
         stack: list[tuple[Any, str, int]] = [(document, "", 1)]
         while stack:

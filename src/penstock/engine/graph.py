@@ -1,8 +1,8 @@
 """The shape of a workflow: which edges go back, what comes before what, and what is wrong with it.
 
-A depth-first search over the edges in their declared order calls an edge `back` when its target is on the path that led to
-it. Without back edges the graph has no cycle; each cycle therefore has one, and the target's `max_visits` bounds it. Only
-the order of the edges counts, not the order of the nodes: nodes are a mapping, and stores may reorder mappings.
+A depth-first search over the edges in their declared order calls an edge `back` when its target is on the path that led
+to it. Without back edges the graph has no cycle; each cycle therefore has one, and the target's `max_visits` bounds it.
+Only the order of the edges counts, not the order of the nodes: nodes are a mapping, and stores may reorder mappings.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Shape:
 
 
 def shape_of(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> Shape:
-    """The shape of the graph. A run starts at the nodes nothing leads to; if there is none, at the source of the first edge."""
+    """The shape. A run starts at the nodes nothing leads to; if there is none, at the source of the first edge."""
     leaving: dict[str, list[int]] = {name: [] for name in names}
     entered: set[str] = set()
     for index, (source, target) in enumerate(edges):
@@ -80,8 +80,8 @@ def shape_of(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> Shape:
 
 
 class Reach(dict[str, frozenset[str]]):
-    """Node -> the nodes reachable over forward edges, itself included; each computed when it is first asked for, since all
-    of them together are quadratic in the number of nodes."""
+    """Node -> the nodes reachable over forward edges, itself included; each computed when it is first asked for, since
+    all of them together are quadratic in the number of nodes."""
 
     def __init__(self, forward: Mapping[str, Sequence[str]]) -> None:
         super().__init__()

@@ -1,9 +1,8 @@
 """The document of a workflow: what it says, once it is known to be right.
 
-`parse` takes plain JSON (from wherever) and returns a `Workflow` with its expressions compiled and its graph understood, or
-raises Invalid with every problem found: it goes on after each one, and only leaves out checks whose ground is missing.
-`document` has the values, `fields` reads them, `graph` knows the shape, `schema` describes the document to editors, and
-`compare` tells two apart.
+`parse` takes plain JSON (from wherever) and returns a `Workflow` with its expressions compiled and its graph understood,
+or raises Invalid with every problem found: it goes on after each one, and only leaves out checks whose ground is
+missing. `document` has the values, `fields` reads them, `graph` knows the shape.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import Invalid
-from .compare import compare
 from .document import (
     JOINS,
     ON_ERROR,
@@ -30,7 +28,6 @@ from .expr import Expression, ExpressionError, Template, compile_expression, com
 from .fields import MAX_BYTES, MAX_EDGES, MAX_NODES, NODE_NAME, SLUG, Position, Reader, nowhere
 from .functions import show
 from .graph import Before, Reach, Shape, shape_of
-from .schema import DIFFICULTIES, document_schema
 from .syntax import nearest
 
 __all__ = [
@@ -39,8 +36,6 @@ __all__ = [
     "Node",
     "Retry",
     "Workflow",
-    "compare",
-    "document_schema",
     "fingerprint",
     "input_defaults",
     "parse",
@@ -77,6 +72,7 @@ NODE_KEYS = (
 )
 EDGE_KEYS = ("from", "to", "when")
 RETRY_KEYS = ("attempts", "backoff", "factor", "max", "jitter")
+DIFFICULTIES = ("beginner", "intermediate", "advanced")
 MAX_VISITS = 10_000
 MAX_ATTEMPTS = 100
 
@@ -404,11 +400,10 @@ class _Parser:
     def check_references(self, edges: tuple[Edge, ...], shape: Shape, outputs: Template) -> None:
         before = Before(shape, [(edge.source, edge.target) for edge in edges]) if self.sound else None
         for name, node in self.nodes.items():
-            at = f"/nodes/{escape(name)}"
             if node.for_each is not None:
                 self.check([node.for_each], name, before, item=False)
-            self.check(node.config.expressions, name, before, item="for_each" in self.document["nodes"][name])
-            del at
+            given = self.document["nodes"][name]
+            self.check(node.config.expressions, name, before, item=isinstance(given, dict) and "for_each" in given)
         for edge in edges:
             if edge.when is not None:
                 self.check([edge.when], edge.source, before, item=False, itself=True)
