@@ -1,0 +1,89 @@
+"""The HTTP client an MCP session speaks through, with what the SDK's transport leaves open closed.
+
+Left to itself, one refused connection takes down the session and every call on it, a page of HTML is `error response`,
+and a body has no limit. Here each of these becomes an answer to the one request it belongs to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, cast
+
+import httpx2
+
+from .limits import RESULT_LIMIT, UNREACHABLE
+
+if TYPE_CHECKING:
+    from .config import ServerConfig
+
+_SESSION_GONE = 404  # the SDK tells a lost session by this status
+
+
+class BodyTooLarge(httpx2.StreamError, httpx2.SSEError):
+    """Both of the errors the SDK's transport turns into an answer, one for JSON bodies and one for event streams."""
+
+    def __init__(self) -> None:
+        Exception.__init__(self, "penstock: the answer is too large")
+
+
+class _Broken(httpx2.StreamError, httpx2.SSEError):
+    def __init__(self, error: Exception) -> None:
+        Exception.__init__(self, f"penstock: the connection broke: {type(error).__name__} {error}".rstrip())
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
+        self._inner = inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        try:
+            async for chunk in self._inner:
+                size += len(chunk)
+                if size > RESULT_LIMIT:
+                    raise BodyTooLarge
+                yield chunk
+        except httpx2.TransportError as error:
+            raise _Broken(error) from error
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _Contained(httpx2.AsyncBaseTransport):
+    def __init__(self) -> None:
+        self._inner = httpx2.AsyncHTTPTransport()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.method != "POST":
+            return await self._inner.handle_async_request(request)
+        try:
+            response = await self._inner.handle_async_request(request)
+        except httpx2.TransportError as error:
+            return _answer(502, f"no connection: {type(error).__name__} {error}".rstrip())
+        kind = response.headers.get("content-type", "").lower()
+        if response.status_code >= 400 and response.status_code != _SESSION_GONE and "json" not in kind:
+            await response.aclose()
+            return _answer(response.status_code, f"HTTP {response.status_code} {response.reason_phrase}")
+        response.stream = _Bounded(cast("httpx2.AsyncByteStream", response.stream))
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def _answer(status: int, message: str) -> httpx2.Response:
+    error = {"jsonrpc": "2.0", "id": None, "error": {"code": UNREACHABLE, "message": message, "data": status}}
+    return httpx2.Response(status, headers={"content-type": "application/json"}, content=json.dumps(error).encode())
+
+
+def http_client(config: ServerConfig) -> httpx2.AsyncClient:
+    """A client for one server: its headers, no proxy from the environment, and no time limit on reading (each call has
+    its own)."""
+    return httpx2.AsyncClient(
+        transport=_Contained(),
+        headers=config.headers,
+        timeout=httpx2.Timeout(10.0, read=None, write=60.0, pool=None),
+        trust_env=False,
+    )
