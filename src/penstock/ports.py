@@ -62,12 +62,14 @@ class Journal(Protocol):
         """Events with seq > `after`, in order; [] for an unknown run."""
         ...
 
-    async def commit(self, commit: Commit) -> None:
-        """Append; durable when this returns. Raises StaleHead when the journal's head is not `commit.head`."""
+    async def commit(self, commits: Sequence[Commit]) -> list[bool]:
+        """Append each (of different runs), in as few transactions as the adapter can; durable when this returns. False for a
+        commit whose `head` is not the journal's: nothing of it was written. Raises, with nothing written, when the store fails.
+        A commit without events moves the row and the wake-up alone."""
         ...
 
-    async def due(self, now: float, limit: int = 100) -> list[str]:
-        """Runs whose wake-up is at or before `now`, the earliest first."""
+    async def due(self, now: float, limit: int = 100, queued: bool = False) -> list[str]:
+        """Runs whose wake-up is at or before `now`, the earliest first: those that wait for a place (`queued`), or the others."""
         ...
 
     async def outbox(self, limit: int = 100) -> list[tuple[str, int]]:
@@ -116,18 +118,19 @@ class Vault(Protocol):
 
 @dataclass(slots=True)
 class Message:
-    """`topic` is one of seed 2's six; `key` the run id, which keeps a run's messages in order; `value` plain JSON."""
+    """`key` is the run id, which keeps a run's messages in order. `value` is plain JSON, or Work on the embedded bus, which has
+    no wire; adapters with one write it as the documented message."""
 
     topic: str
     key: str
-    value: dict[str, Any]
+    value: Any
 
 
 class Bus(Protocol):
     durable: bool  # False where what was published dies with this process: then the journal re-sends after a restart
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        """Returns when the bus has them; waits while consumers are behind."""
+        """Returns when the bus has them."""
         ...
 
     def consume(self, topic: str, group: str) -> AsyncIterator[list[Message]]:
@@ -165,7 +168,7 @@ class Wait:
 
 @runtime_checkable
 class StepContext(Protocol):
-    """What a node kind is given. `key` is the same on every delivery of this step attempt and differs for any other step:
+    """What a node kind is given. `key` is the same on every delivery and retry of this step and differs for any other step:
     pass it on as an idempotency key."""
 
     run_id: str
@@ -255,7 +258,9 @@ class Workflows(Protocol):
         current one (PreconditionFailed)."""
         ...
 
-    async def publish(self, group: str, slug: str, document: dict[str, Any], fingerprint: str, actor: str, note: str = "") -> Version:
+    async def publish(
+        self, group: str, slug: str, document: dict[str, Any], fingerprint: str, actor: str, note: str = ""
+    ) -> Version:
         """The next version with this content, atomically; the newest one, unchanged, if its fingerprint is the same."""
         ...
 
@@ -271,8 +276,8 @@ class Workflows(Protocol):
 class Runs(Protocol):
     """The catalog's run list. Rows are written by the journal's commits; this only reads them, and keeps idempotency keys."""
 
-    async def list(self, group: str, cursor: str | None = None, limit: int = 50, **filters: Any) -> Page:
-        """Newest first. Filters: status, workflow, mode, actor, asks (bool: with an open question), failed (bool)."""
+    async def list(self, group: str | None, cursor: str | None = None, limit: int = 50, **filters: Any) -> Page:
+        """Newest first; `group` None lists all groups. Filters: status, workflow, mode, actor, asks (bool: with an open question), failed (bool)."""
         ...
 
     async def row(self, run_id: str) -> RunRow:

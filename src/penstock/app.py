@@ -1,0 +1,211 @@
+"""Settings and wiring: the only place that reads the environment and names adapters.
+
+`Penstock` is one process with everything in it. A laptop and a cluster differ in four URLs: journal, bus, artifacts, vault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .bus.embedded import EmbeddedBus
+from .control import Control
+from .engine.state import RunState
+from .errors import Conflict, Invalid
+from .executor import Executor
+from .gate import Gate, Request
+from .ports import Draft, NodeKind
+from .stores.catalog import RunList, WorkflowCatalog
+from .stores.objects import Objects
+from .stores.vault import SealedVault
+
+
+class Settings(BaseSettings):
+    """Read from the environment with the prefix PENSTOCK_, then from `DATA/penstock.env` where there is one."""
+
+    model_config = SettingsConfigDict(env_prefix="PENSTOCK_", extra="ignore")
+
+    data: Path = Field(default_factory=lambda: Path.home() / ".penstock", description="The folder everything lives in.")
+    journal: str = Field(
+        default="", description="sqlite:///FILE or postgresql://…; a file in the data folder by default."
+    )
+    artifacts: str = Field(
+        default="", description="file:///FOLDER or s3://BUCKET/PREFIX; in the data folder by default."
+    )
+    host: str = Field(default="127.0.0.1", description="The address `penstock up` listens on.")
+    port: int = Field(default=7411, ge=0, le=65535, description="Its port; 0 for any free one.")
+    token: str = Field(default="", description="The bearer token of the API; made on first start by default.")
+    running: int = Field(
+        default=512, ge=1, description="Runs in progress at once in this process; others wait as queued."
+    )
+    executor_places: int = Field(default=1024, ge=1, description="Steps run at once by this process.")
+    stop_grace: float = Field(default=10.0, ge=0, description="Seconds that running steps get to end after SIGTERM.")
+
+
+class Penstock:
+    """Everything, in this process. `async with` starts and stops it."""
+
+    def __init__(self, settings: Settings, kinds: Mapping[str, NodeKind] | None = None) -> None:
+        self.settings = settings
+        self._given = dict(kinds or {})
+        self._lock: Any = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.clock = time.time
+
+    async def __aenter__(self) -> Penstock:
+        settings = self.settings
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shared = settings.journal.startswith(("postgresql://", "postgres://"))
+        if not shared:
+            self._lock = hold_folder(settings.data)
+        try:
+            await self._open(shared)
+        except BaseException:
+            self._release()
+            raise
+        return self
+
+    async def _open(self, shared: bool) -> None:
+        settings = self.settings
+        database, journal = await open_journal(settings)
+        self.database = database
+        self.journal = journal
+        self.bus = EmbeddedBus()
+        self.artifacts = Objects.at(settings.artifacts or f"file://{(settings.data / 'artifacts').resolve()}")
+        self.vault = SealedVault(database, settings.data / "vault.key", self.clock)
+        self.workflows = WorkflowCatalog(database, self.clock)
+        self.runs = RunList(database, self.clock)
+        self.kinds = {**load_kinds(), **self._given}
+        self.control = Control(
+            journal, self.runs, self.bus, self.artifacts, self._version, self.clock, new_run_id, settings.running
+        )
+        self.gate = Gate(self.control, self.workflows, self.runs, self.vault, self.kinds)
+        self.executor = Executor(
+            self.bus,
+            self.control,
+            self.kinds,
+            self.artifacts,
+            self.vault,
+            self.clock,
+            f"{os.uname().nodename}-{os.getpid()}",
+            settings.executor_places,
+        )
+        self.executor.begin()
+        if not shared:
+            await self.control.recover()
+        self._tasks = [asyncio.create_task(self.control.run(), name="penstock-sweep")]
+
+    async def _version(self, group: str, slug: str, number: int) -> tuple[int, Any]:
+        return await self.gate.version(group, slug, number)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.executor.close(self.settings.stop_grace if kind is None else 0.0)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.control.close()
+        await self.bus.close()
+        for one in {id(k): k for k in self.kinds.values()}.values():
+            if (close := getattr(one, "aclose", None)) is not None:
+                await close()
+        await self.database.close()
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    # --------------------------------------------------------------------------------------- the Python API
+
+    async def apply(self, document: str | bytes | dict[str, Any], *, group: str = "default") -> Draft:
+        """Save a workflow's document (YAML or JSON text, or data) as its draft. Raises Invalid with every problem."""
+        if not isinstance(document, dict):
+            document = self.gate.read(document).document
+        return await self.gate.apply(group, document, "local")
+
+    async def start(
+        self, workflow: str, inputs: dict[str, Any] | None = None, *, mode: str = "full_run", **more: Any
+    ) -> str:
+        """Begin a run of a workflow's draft; returns its id once it is durable."""
+        return await self.gate.start(Request(workflow, inputs or {}, mode=mode, **more))
+
+    async def wait(self, run_id: str) -> RunState:
+        """The state a run ended in: `status`, `outputs`, `error`."""
+        return await self.control.wait(run_id)
+
+
+@contextlib.asynccontextmanager
+async def local(
+    data_dir: str | Path, kinds: Mapping[str, NodeKind] | None = None, **settings: Any
+) -> AsyncIterator[Penstock]:
+    """Penstock within your own program: `async with penstock.local("data") as p: …`"""
+    async with Penstock(Settings(data=Path(data_dir), **settings), kinds) as penstock:
+        yield penstock
+
+
+def load_kinds() -> dict[str, NodeKind]:
+    """The node kinds of this installation by name: ours, and those of the entry point group `penstock.nodes`."""
+    from .nodes.function import Function  # noqa: PLC0415 - kinds are loaded when a process needs them
+    from .nodes.human import Human  # noqa: PLC0415
+    from .nodes.plan import Plan  # noqa: PLC0415
+    from .nodes.render import Render  # noqa: PLC0415
+    from .nodes.subflow import Subflow  # noqa: PLC0415
+    from .nodes.wait import WaitKind  # noqa: PLC0415
+
+    functions = Function()
+    kinds: list[NodeKind] = [functions, Plan(functions), Human(), Render(), Subflow(), WaitKind()]
+    return {kind.name: kind for kind in kinds}
+
+
+async def open_journal(settings: Settings) -> tuple[Any, Any]:
+    """The database and the journal that the settings name, with the schema in place."""
+    url = settings.journal or f"sqlite:///{settings.data / 'penstock.db'}"
+    if url.startswith("sqlite:///"):
+        from .stores.journal_sqlite import SqliteJournal  # noqa: PLC0415
+        from .stores.sqlite import Sqlite, create_schema  # noqa: PLC0415
+
+        path = Path(url.removeprefix("sqlite:///"))
+        new = not path.exists()
+        database = Sqlite(path)
+        if new:
+            await database.write(create_schema)
+        return database, SqliteJournal(database)
+    raise Invalid(f"journal: {url.split(':')[0]} is not sqlite or postgresql", code="settings.journal")
+
+
+def hold_folder(data: Path) -> Any:
+    """Only one process may own a data folder. Raises Conflict, code `data.in_use`."""
+    lock = (data / "lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.seek(0)
+        owner = lock.read().strip() or "unknown"
+        lock.close()
+        raise Conflict(
+            f"the data folder {data} is in use by process {owner}: stop it, or choose another with --data",
+            code="data.in_use",
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def new_run_id() -> str:
+    """Unique, and in the order of time, so that a database keeps new runs together."""
+    return f"run_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(6)}"

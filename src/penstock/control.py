@@ -1,0 +1,808 @@
+"""The shell round the engine: the only code that writes journals.
+
+Each live run has a mailbox. News is put into it with `tell` (or `advance`, which also waits); the pump takes every mailbox
+that has news, asks the engine what follows, and commits all of it in one transaction, guarded by each journal's head. While
+a commit is under way, news gathers: so the busier it gets, the larger the groups. After the commit, and only then, its
+effects happen: work is published, watchers are told, children begin, parents hear of their end.
+
+Everything here can be lost at any moment and is put right by asking again. A state is a cache of the journal: when a commit
+finds that the journal has moved on, or fails, the state is thrown away, the journal is read, and the same news is taken in
+again; news that has become stale says nothing. A run nobody speaks of is asked again when its wake-up comes (`sweep`), and
+what was in flight when a process died is sent again at the next start (`recover`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import structlog
+
+from .engine import decide as engine
+from .engine import events as ev
+from .engine.decide import SPILLED, News
+from .engine.state import IN_FLIGHT, RunState, Step
+from .engine.workflow import Workflow
+from .errors import Conflict, Invalid, NotFound, PenstockError, Unavailable
+from .ports import Artifacts, Bus, Clock, Commit, Journal, Message, RunRow, Runs, Work
+
+log = structlog.get_logger("penstock.control")
+
+SPILL = 64 * 1024  # bytes of JSON above which a value is an artifact and the journal holds its pointer
+POLL = 1.0  # seconds between looks at what is due; within a process timers are exact
+CACHED = 2_000  # idle runs whose state is kept in memory
+RUNNING = 512  # runs in progress at once in one process; the others wait as `queued`, in the journal alone
+DEPTH = 10  # sub-workflows within sub-workflows
+
+Watcher = Callable[[list[ev.Event], RunState], None]
+Versions = Callable[[str, str, int], Awaitable[tuple[int, Workflow]]]  # group, slug, number (0: the newest)
+
+
+@dataclass(slots=True, eq=False)
+class _Mailbox:
+    run_id: str
+    state: RunState | None = None
+    row: RunRow | None = None
+    news: list[tuple[News, asyncio.Future[Sequence[ev.Fact]] | None]] = field(default_factory=list)
+    busy: bool = False
+    ask: bool = False  # look again even without news
+    failures: int = 0
+    timer: asyncio.TimerHandle | None = None
+    timer_at: float = float("inf")
+
+
+@dataclass(slots=True, eq=False)
+class _Turn:
+    """What one mailbox wants committed, and who hears of it."""
+
+    mailbox: _Mailbox
+    head: int
+    news: list[tuple[News, asyncio.Future[Sequence[ev.Fact]] | None]]
+    events: list[ev.Event]
+    heard: list[Sequence[ev.Fact]]
+
+
+@dataclass(slots=True)
+class Start:
+    """What a run is started with. `run_id` is given where starting twice must be starting once."""
+
+    workflow: Workflow
+    version: int
+    inputs: Any
+    mode: str = "full_run"
+    limits: dict[str, Any] | None = None
+    group: str = "default"
+    actor: str = "local"
+    parent: dict[str, Any] | None = None
+    depth: int = 0
+    trace: str | None = None
+    problems: list[dict[str, Any]] | None = None
+    report: dict[str, Any] | None = None
+    run_id: str | None = None
+
+
+class Control:
+    def __init__(
+        self,
+        journal: Journal,
+        runs: Runs,
+        bus: Bus,
+        artifacts: Artifacts,
+        versions: Versions,
+        clock: Clock,
+        new_id: Callable[[], str],
+        running: int = RUNNING,
+    ) -> None:
+        self.journal = journal
+        self.runs = runs
+        self.bus = bus
+        self.artifacts = artifacts
+        self.clock = clock
+        self._versions = versions
+        self._new_id = new_id
+        self._places = running
+        self._running: set[str] = set()
+        self._queued = True  # there may be runs waiting for a place
+        self._boxes: OrderedDict[str, _Mailbox] = OrderedDict()
+        self._ready: dict[_Mailbox, None] = {}
+        self._pumping = False
+        self._watchers: dict[str, list[Watcher]] = {}
+        self._everything: list[Watcher] = []
+        self._values: OrderedDict[str, Any] = OrderedDict()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    # --------------------------------------------------------------------------------------------- for callers
+
+    async def start(self, start: Start) -> str:
+        """Create a run and, where there is room, begin it. Returns its id once it is durable."""
+        run_id = start.run_id or self._new_id()
+        now = self.clock()
+        inputs = start.inputs
+        if _is_big(inputs):
+            inputs = await self._put(inputs)
+        created = ev.RunCreated(
+            workflow=start.workflow.name,
+            version=start.version,
+            fingerprint=start.workflow.fingerprint,
+            inputs=inputs,
+            group=start.group,
+            actor=start.actor,
+            mode=start.mode,
+            limits=start.limits,
+            parent=start.parent,
+            depth=start.depth,
+            trace=start.trace,
+        )
+        state = RunState(run_id, start.workflow)
+        news: list[News] = [engine.Created(created), engine.Checked(start.problems or [], start.report)]
+        if self._has_place():
+            self._running.add(run_id)
+            news.append(engine.Admitted())
+        else:
+            self._queued = True
+        box = _Mailbox(run_id, state, busy=True)
+        turn = _Turn(box, 0, [(n, None) for n in news], [], [])
+        await self._settle_slowly(turn, now)
+        try:
+            made = await self.journal.create(self._commit_of(turn))
+        except BaseException:
+            self._running.discard(run_id)
+            raise
+        if not made:
+            self._running.discard(run_id)
+            return run_id
+        if state.status != "queued" and not state.terminal:
+            self._boxes[run_id] = box
+        await self._committed([turn])
+        return run_id
+
+    def tell(self, run_id: str, news: News) -> None:
+        """News for a run; taken in soon, and again after a failure of the store."""
+        self._put_news(run_id, news, None)
+
+    async def advance(self, run_id: str, news: News) -> Sequence[ev.Fact]:
+        """News for a run; returns, once they are durable, the facts it led to. None means that it was not news.
+        Raises NotFound, or Unavailable when the store fails."""
+        future: asyncio.Future[Sequence[ev.Fact]] = asyncio.get_running_loop().create_future()
+        self._put_news(run_id, news, future)
+        return await future
+
+    async def cancel(self, run_id: str, actor: str, reason: str | None = None) -> None:
+        """Raises Conflict, code `run.ended`, when it is over already."""
+        if not await self.advance(run_id, engine.CancelRequested(actor, reason)):
+            raise Conflict(f"run {run_id} is over or ending already", code="run.ended")
+
+    async def pause(self, run_id: str, actor: str) -> None:
+        if not await self.advance(run_id, engine.PauseRequested(actor)):
+            raise Conflict(f"run {run_id} is not running", code="run.not_running")
+
+    async def resume(self, run_id: str, actor: str, edits: dict[str, Any] | None = None) -> None:
+        """Go on after a pause; `edits` replaces step inputs. Raises Conflict, code `run.not_paused`."""
+        if edits:
+            state = await self.state(run_id)
+            if unknown := [name for name in edits if name not in state.steps]:
+                raise Invalid(f"no such open step: {', '.join(unknown)}", code="run.unknown_step")
+        if not await self.advance(run_id, engine.ResumeRequested(actor, edits)):
+            raise Conflict(f"run {run_id} is not paused", code="run.not_paused")
+
+    async def answer(
+        self, run_id: str, step: str, decision: str, actor: str, comment: str | None = None, fields: Any = None
+    ) -> None:
+        """A person's answer to a `human` step. Raises NotFound (no such question), Invalid (not one of the choices, or the
+        comment is missing), Conflict (code `approval.decided`)."""
+        state = await self.state(run_id)
+        open_step = state.steps.get(step)
+        if open_step is None or open_step.status != "waiting" or open_step.ask is None:
+            if any(e.kind == "step.waiting" and e.fact.step == step for e in await self.journal.read(run_id)):
+                raise Conflict("this question has been decided already", code="approval.decided")
+            raise NotFound(f"run {run_id} asks nothing at {step}", code="approval.not_found")
+        check_answer(open_step.ask, decision, comment)
+        answer = {"decision": decision, "comment": comment, "fields": fields, "by": actor, "timed_out": False}
+        if not await self.advance(run_id, engine.Answered(step, answer, actor)):
+            raise Conflict("this question has been decided already", code="approval.decided")
+
+    async def fork(
+        self, run_id: str, at: int, actor: str, edits: dict[str, Any] | None = None, group: str | None = None
+    ) -> str:
+        """A new run with the first `at` events of this one, going on by itself from there with `edits` to step inputs.
+        Raises NotFound; Invalid (code `fork.bad_seq`) where there is nothing to go on from."""
+        history = await self.journal.read(run_id, 0, at)
+        if not history:
+            raise NotFound(f"no run {run_id}", code="run.not_found")
+        created = history[0].fact
+        _, workflow = await self._versions(created.group, created.workflow, created.version)
+        fork_id = self._new_id()
+        state = RunState(fork_id, workflow)
+        for event in history:
+            if event.fact is created:
+                fields = {name: getattr(created, name) for name in created.__dataclass_fields__}
+                event = ev.Event(event.seq, event.at, ev.RunCreated(**{**fields, "parent": None, "actor": actor}))  # noqa: PLW2901
+                history[0] = event
+            state.apply(event)
+        if len(history) < at or state.terminal or state.started_at is None:
+            raise Invalid(
+                f"run {run_id} cannot be forked at {at}: choose an event after its start and before its end",
+                code="fork.bad_seq",
+            )
+        if unknown := [name for name in edits or {} if name not in state.steps]:
+            open_steps = ", ".join(state.steps) or "none"
+            raise Invalid(
+                f"at {at} these steps are not open: {', '.join(unknown)} (open: {open_steps})", code="fork.bad_edit"
+            )
+        box = _Mailbox(fork_id, state, busy=True)
+        forked = engine.Forked(ev.RunForked(run_id, at, actor, edits or None))
+        turn = _Turn(box, 0, [(forked, None)], [], [])
+        self._running.add(fork_id)
+        await self._settle_slowly(turn, self.clock())
+        said = list(turn.events)
+        turn.events = [*history, *said]
+        await self.journal.create(self._commit_of(turn))
+        turn.events = said
+        self._boxes[fork_id] = box
+        await self._committed([turn])
+        return fork_id
+
+    async def state(self, run_id: str) -> RunState:
+        """The state as it is now; to be read, not kept. Raises NotFound."""
+        box = self._boxes.get(run_id)
+        if box is not None and box.state is not None and not box.busy:
+            return box.state
+        return await self._load(run_id)
+
+    def watch(self, run_id: str | None, watcher: Watcher) -> Callable[[], None]:
+        """Call `watcher` after each commit of this run (None: of any run). Returns what ends it."""
+        watchers = self._everything if run_id is None else self._watchers.setdefault(run_id, [])
+        watchers.append(watcher)
+
+        def stop() -> None:
+            watchers.remove(watcher)
+            if run_id is not None and not watchers:
+                self._watchers.pop(run_id, None)
+
+        return stop
+
+    async def wait(self, run_id: str, until: Callable[[RunState], bool] | None = None) -> RunState:
+        """The state in which the run ended, or in which `until` held. Raises NotFound."""
+        reached: asyncio.Future[RunState] = asyncio.get_running_loop().create_future()
+
+        def watcher(events: list[ev.Event], state: RunState) -> None:
+            if (state.terminal or (until is not None and until(state))) and not reached.done():
+                reached.set_result(state)
+
+        stop = self.watch(run_id, watcher)
+        try:
+            state = await self.state(run_id)
+            if state.terminal or (until is not None and until(state)):
+                return state
+            while True:  # another process may be the one that ends it: then only the journal says so
+                done, _ = await asyncio.wait([reached], timeout=POLL)
+                if done:
+                    return reached.result()
+                if (await self.runs.row(run_id)).status in ("completed", "failed", "cancelled"):
+                    return await self._load(run_id)
+        finally:
+            stop()
+
+    # -------------------------------------------------------------------------------------------- housekeeping
+
+    async def recover(self) -> int:
+        """At the start of the only process there is: whatever was in flight is with nobody. Returns how many runs that were."""
+        found, cursor = 0, None
+        while True:
+            page = await self.runs.list(None, cursor=cursor, limit=500, status="running")
+            for row in page.items:
+                found += 1
+                self._running.add(row.run_id)
+                self.tell(row.run_id, engine.Released("restart"))
+            cursor = page.cursor
+            if cursor is None:
+                return found
+
+    async def sweep(self) -> None:
+        """Ask again every run whose wake-up has come, re-send what a crash kept from the bus, and let queued runs in."""
+        now = self.clock()
+        for run_id in await self.journal.due(now, 200):
+            box = self._box(run_id)
+            if not box.busy:
+                self._make_ready(box, ask=True)
+        stranded = await self.journal.outbox(200)
+        for run_id, _ in stranded:
+            state = await self.state(run_id)
+            await self.bus.publish(self._work_of(state, [s for s in state.steps.values() if s.status == "scheduled"]))
+        await self.journal.sent(stranded)
+        await self._admit()
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while not self._closed:
+            try:
+                await self.sweep()
+            except PenstockError as error:
+                log.warning("sweep failed", error=error.message)
+            except Exception:
+                log.exception("sweep failed")
+            await asyncio.sleep(POLL)
+
+    async def close(self) -> None:
+        """Stop taking turns; what is being committed is finished."""
+        self._closed = True
+        for box in self._boxes.values():
+            if box.timer is not None:
+                box.timer.cancel()
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+
+    async def _admit(self) -> None:
+        while self._queued and self._has_place() and not self._closed:
+            places = self._places - len(self._running)
+            waiting = await self.journal.due(self.clock(), places, queued=True)
+            fresh = [run_id for run_id in waiting if run_id not in self._running]
+            if len(waiting) < places:
+                self._queued = False
+            for run_id in fresh:
+                self._running.add(run_id)
+                self.tell(run_id, engine.Admitted())
+            if not fresh:
+                return
+
+    def _has_place(self) -> bool:
+        return len(self._running) < self._places
+
+    # --------------------------------------------------------------------------------------------------- turns
+
+    def _put_news(self, run_id: str, news: News, future: asyncio.Future[Sequence[ev.Fact]] | None) -> None:
+        box = self._box(run_id)
+        box.news.append((news, future))
+        if not box.busy:
+            self._make_ready(box)
+
+    def _box(self, run_id: str) -> _Mailbox:
+        box = self._boxes.get(run_id)
+        if box is None:
+            box = self._boxes[run_id] = _Mailbox(run_id)
+        return box
+
+    def _make_ready(self, box: _Mailbox, ask: bool = False) -> None:
+        box.ask = box.ask or ask
+        self._ready[box] = None
+        if not self._pumping and not self._closed:
+            self._pumping = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """Take a turn with every mailbox that is ready, and commit them together."""
+        self._pumping = False
+        ready, self._ready = self._ready, {}
+        now = self.clock()
+        turns: list[_Turn] = []
+        for box in ready:
+            box.busy = True
+            turn = self._begin(box)
+            if box.state is None or (turn.news == [] and _waits_for_child(box.state)):
+                self._spawn(self._turn_slowly(turn))
+                continue
+            try:
+                if self._settle(turn, now) or any(_spills(e.fact) for e in turn.events):
+                    self._spawn(self._turn_slowly(turn))
+                    continue
+            except Exception as error:
+                self._broken(turn, error)
+                continue
+            turns.append(turn)
+        if turns:
+            self._spawn(self._commit(turns))
+
+    def _begin(self, box: _Mailbox) -> _Turn:
+        news, box.news, box.ask = box.news, [], False
+        return _Turn(box, box.state.head if box.state else 0, news, [], [])
+
+    def _settle(self, turn: _Turn, now: float, values: dict[str, Any] | None = None) -> set[str]:
+        """Ask the engine; returns the values it needs to go on, if any."""
+        state = turn.mailbox.state
+        assert state is not None
+        settled = engine.settle(state, [n for n, _ in turn.news[len(turn.heard) :]], now, values or self._values)
+        turn.events += settled.events
+        turn.heard += settled.heard
+        return settled.needs
+
+    async def _settle_slowly(self, turn: _Turn, now: float) -> None:
+        """Settle, fetching what is needed and storing what is too big for the journal."""
+        while needs := self._settle(turn, now):
+            await self._fetch(needs)
+        state = turn.mailbox.state
+        assert state is not None
+        for event in turn.events:
+            if _spills(event.fact):
+                await self._spill(state, event.fact)
+
+    async def _turn_slowly(self, turn: _Turn) -> None:
+        box = turn.mailbox
+        try:
+            if box.state is None:
+                box.state = await self._load(box.run_id)
+                turn.head = box.state.head
+            if _waits_for_child(box.state):
+                turn.news += [(n, None) for n in await self._children_of(box.state)]
+            await self._settle_slowly(turn, self.clock())
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self._broken(turn, error)
+            return
+        await self._commit([turn])
+
+    async def _commit(self, turns: list[_Turn]) -> None:
+        """Make the turns durable and carry out their effects; those that came too late are taken again."""
+        writing = [t for t in turns if t.events or t.mailbox.row is None or self._wake_moved(t)]
+        commits = [self._commit_of(turn) for turn in writing]
+        try:
+            results = await self.journal.commit(commits) if commits else []
+        except Exception as error:
+            for turn in turns:
+                self._broken(turn, error)
+            return
+        late = {id(turn) for turn, ok in zip(writing, results, strict=True) if not ok}
+        for turn in turns:
+            if id(turn) in late:
+                self._take_again(turn)
+        await self._committed([t for t in turns if id(t) not in late])
+
+    def _wake_moved(self, turn: _Turn) -> bool:
+        return turn.mailbox.timer_at != _wake(turn)
+
+    def _commit_of(self, turn: _Turn) -> Commit:
+        box, state = turn.mailbox, turn.mailbox.state
+        assert state is not None
+        row = box.row
+        if row is None:
+            parent = state.parent["run"] if state.parent else None
+            row = box.row = RunRow(
+                state.run_id,
+                state.group,
+                state.workflow.name,
+                state.version,
+                state.shown,
+                state.mode,
+                state.actor,
+                state.created_at,
+                state.updated_at,
+                parent,
+            )
+        row.status, row.updated_at, row.head = state.shown, state.updated_at, state.head
+        row.error = str(state.error["code"]) if state.error else None
+        row.asks = state.asks() if state.asking else None
+        outbox: tuple[int, ...] = ()
+        if self.bus.durable:
+            outbox = tuple(e.seq for e in turn.events if type(e.fact) is ev.StepScheduled)
+        return Commit(state.run_id, turn.head, turn.events, row, engine.next_wake(state), outbox)
+
+    async def _committed(self, turns: list[_Turn]) -> None:
+        messages: list[Message] = []
+        for turn in turns:
+            messages += self._effects(turn)
+        if messages:
+            await self.bus.publish(messages)
+            if self.bus.durable:
+                await self.journal.sent(
+                    [(t.mailbox.run_id, e.seq) for t in turns for e in t.events if type(e.fact) is ev.StepScheduled]
+                )
+        for turn in turns:
+            self._finish(turn)
+
+    def _finish(self, turn: _Turn) -> None:
+        box = turn.mailbox
+        box.busy, box.failures = False, 0
+        self._set_timer(box)
+        if box.news or box.ask:
+            self._make_ready(box)
+        elif box.state is None or box.state.terminal:
+            self._forget(box)
+        elif box.state.shown != "running":
+            self._boxes.move_to_end(box.run_id)
+            if len(self._boxes) > CACHED:
+                self._evict()
+        for (_, future), facts in zip(turn.news, turn.heard, strict=True):
+            if future is not None and not future.done():
+                future.set_result(facts)
+
+    def _evict(self) -> None:
+        """Forget the longest idle runs: their next news reads them again."""
+        for box in list(self._boxes.values())[: len(self._boxes) - CACHED]:
+            if not box.busy and not box.news and box.state is not None and box.state.shown != "running":
+                self._forget(box)
+
+    def _forget(self, box: _Mailbox) -> None:
+        if box.timer is not None:
+            box.timer.cancel()
+        if self._boxes.get(box.run_id) is box:
+            del self._boxes[box.run_id]
+
+    def _take_again(self, turn: _Turn) -> None:
+        """Somebody else moved the journal on: read it and take the same news in again."""
+        box = turn.mailbox
+        box.state = box.row = None
+        box.news = turn.news + box.news
+        box.busy = False
+        self._make_ready(box, ask=True)
+
+    def _broken(self, turn: _Turn, error: Exception) -> None:
+        """The store failed, or the engine did. Callers that wait are told; other news is taken in again, later and later."""
+        box = turn.mailbox
+        box.state = box.row = None
+        kept = []
+        for news, future in turn.news:
+            if future is None:
+                kept.append((news, None))
+            elif not future.done():
+                future.set_exception(error if isinstance(error, PenstockError) else _store_failed(error))
+        box.news = kept + box.news
+        box.failures += 1
+        if isinstance(error, NotFound) or not (box.news or box.failures):
+            box.busy = False
+            self._running.discard(box.run_id)
+            self._forget(box)
+            return
+        if box.failures in (1, 10):
+            log.error("a turn failed", run_id=box.run_id, failures=box.failures, exc_info=error)
+
+        def again() -> None:
+            box.busy = False
+            self._make_ready(box, ask=True)
+
+        asyncio.get_running_loop().call_later(min(0.1 * 2**box.failures, 30.0), again)
+
+    def _set_timer(self, box: _Mailbox) -> None:
+        """Wake-ups that come before the next sweep are kept by the loop, to the millisecond."""
+        state = box.state
+        wake = engine.next_wake(state) if state is not None and state.status != "queued" else None
+        wake = float("inf") if wake is None else wake
+        if box.timer is not None:
+            if wake == box.timer_at:
+                return
+            box.timer.cancel()
+            box.timer = None
+        box.timer_at = wake
+        if (left := wake - self.clock()) < 2 * POLL and not self._closed:
+            box.timer = asyncio.get_running_loop().call_later(max(left, 0.0), self._timer_rang, box)
+
+    def _timer_rang(self, box: _Mailbox) -> None:
+        box.timer = None
+        if self._boxes.get(box.run_id) is box:
+            if box.busy:
+                box.ask = True
+            else:
+                self._make_ready(box, ask=True)
+
+    # ------------------------------------------------------------------------------------------------- effects
+
+    def _effects(self, turn: _Turn) -> list[Message]:
+        """What the committed events bring about; the messages among it are returned."""
+        state = turn.mailbox.state
+        assert state is not None
+        messages: list[Message] = []
+        scheduled: list[Step] = []
+        for event in turn.events:
+            kind = type(event.fact)
+            if kind is ev.StepScheduled:
+                step = state.steps.get(event.fact.step)
+                if step is not None and step.status == "scheduled" and step.delivery == event.fact.delivery:
+                    scheduled.append(step)
+            elif kind is ev.RunEnding:
+                held = [s.id for s in state.steps.values() if s.status in IN_FLIGHT]
+                messages.append(_stop(state.run_id, held))
+            elif kind is ev.StepCancelled:
+                messages.append(_stop(state.run_id, [event.fact.step]))
+            elif kind is ev.StepWaiting and event.fact.child is not None:
+                self._spawn(self._start_child(state, event.fact.step, event.fact.child))
+        if scheduled:
+            messages += self._work_of(state, scheduled)
+        while state.orphans:
+            self._spawn(self._cancel_child(state.orphans.pop()))
+        if turn.events:
+            if state.shown == "running":
+                self._running.add(state.run_id)
+            elif state.run_id in self._running and state.status != "queued":
+                self._running.discard(state.run_id)
+                if self._queued:
+                    self._spawn(self._admit())
+            if state.terminal and state.parent is not None:
+                self.tell(
+                    state.parent["run"],
+                    engine.ChildEnded(state.parent["step"], state.run_id, state.status, state.outputs, state.error),
+                )
+            for watcher in (*self._watchers.get(state.run_id, ()), *self._everything):
+                watcher(turn.events, state)
+        return messages
+
+    def _work_of(self, state: RunState, steps: Sequence[Step]) -> list[Message]:
+        messages = []
+        for step in steps:
+            node = state.workflow.nodes[step.node]
+            work = Work(
+                run_id=state.run_id,
+                step_id=step.id,
+                node=step.node,
+                kind=node.kind,
+                group=state.group,
+                input=step.input,
+                attempt=step.attempt,
+                delivery=step.delivery,
+                key=f"{state.run_id}:{step.id}",
+                timeout=node.timeout,
+                kept=step.kept or {},
+            )
+            if node.kind == "plan":
+                messages.append(Message("plan-requests", state.run_id, work))
+            else:
+                messages.append(Message("task-requests", state.run_id, work))
+        return messages
+
+    # ------------------------------------------------------------------------------------------------ children
+
+    async def _start_child(self, parent: RunState, step: str, child: dict[str, Any]) -> None:
+        """Begin the run of a `subflow` step; done twice it is done once, since its id is given."""
+        where = {"run": parent.run_id, "step": step}
+        try:
+            if parent.depth + 1 > DEPTH:
+                raise Invalid(f"sub-workflows go {DEPTH} deep at most", code="subflow.too_deep")
+            version, workflow = await self._versions(parent.group, child["workflow"], child.get("version") or 0)
+            await self.start(
+                Start(
+                    workflow=workflow,
+                    version=version,
+                    inputs=child.get("inputs") or {},
+                    mode=parent.mode,
+                    group=parent.group,
+                    actor=parent.actor,
+                    parent=where,
+                    depth=parent.depth + 1,
+                    trace=parent.trace,
+                    run_id=child["run"],
+                )
+            )
+        except PenstockError as error:
+            self.tell(parent.run_id, engine.ChildEnded(step, child["run"], "refused", None, error.to_dict()))
+
+    async def _children_of(self, state: RunState) -> list[News]:
+        """What has become of the children this run waits for; one that was never begun is begun."""
+        news: list[News] = []
+        for step in list(state.steps.values()):
+            if step.status != "waiting" or step.child is None:
+                continue
+            try:
+                row = await self.runs.row(step.child["run"])
+            except NotFound:
+                await self._start_child(state, step.id, step.child)
+                continue
+            if row.status in ("completed", "failed", "cancelled"):
+                child = await self._load(row.run_id)
+                news.append(engine.ChildEnded(step.id, child.run_id, child.status, child.outputs, child.error))
+        return news
+
+    async def _cancel_child(self, run_id: str) -> None:
+        try:
+            await self.cancel(run_id, "parent", "the run it belongs to has ended")
+        except PenstockError:
+            return
+
+    # -------------------------------------------------------------------------------------------------- values
+
+    async def _load(self, run_id: str) -> RunState:
+        events = await self.journal.read(run_id)
+        if not events:
+            raise NotFound(f"no run {run_id}", code="run.not_found")
+        created = events[0].fact
+        _, workflow = await self._versions(created.group, created.workflow, created.version)
+        state = RunState(run_id, workflow)
+        for event in events:
+            state.apply(event)
+        return state
+
+    async def _fetch(self, digests: set[str]) -> None:
+        for digest in digests:
+            self._values[digest] = orjson.loads(await self.artifacts.get(digest))
+        while len(self._values) > max(64, len(digests)):
+            self._values.popitem(last=False)
+
+    async def _put(self, value: Any) -> dict[str, Any]:
+        data = orjson.dumps(value)
+        digest = await self.artifacts.put(data)
+        self._values[digest] = value
+        return {SPILLED: digest, "size": len(data)}
+
+    async def _spill(self, state: RunState, fact: Any) -> None:
+        """Replace a value that is too big for the journal by its pointer, in the fact and in the state folded from it."""
+        match fact:
+            case ev.StepScheduled():
+                fact.input = await self._put(fact.input)
+                if fact.step in state.steps:
+                    state.steps[fact.step].input = fact.input
+            case ev.NodeOpened():
+                fact.items = await self._put(fact.items)
+                state.nodes[fact.node].items = fact.items
+            case ev.RunCompleted():
+                fact.outputs = await self._put(fact.outputs)
+                state.outputs = fact.outputs
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("control task failed", exc_info=task.exception())
+
+
+def check_answer(ask: dict[str, Any], decision: str, comment: str | None) -> None:
+    """Raises Invalid when the answer is not one of those asked for."""
+    choices = ask.get("choices") or ["approve", "reject"]
+    if decision not in choices:
+        raise Invalid(f"decision must be one of {', '.join(choices)}", code="approval.bad_decision")
+    required = ask.get("comment") == "required" or (ask.get("comment") == "on_reject" and decision == "reject")
+    if required and not (comment or "").strip():
+        raise Invalid("this decision needs a comment", code="approval.comment_required")
+
+
+def _wake(turn: _Turn) -> float:
+    state = turn.mailbox.state
+    wake = engine.next_wake(state) if state is not None else None
+    return float("inf") if wake is None else wake
+
+
+def _waits_for_child(state: RunState) -> bool:
+    return state.waiting > 0 and any(s.child is not None for s in state.steps.values())
+
+
+def _stop(run_id: str, steps: list[str]) -> Message:
+    return Message("state-updates", run_id, {"stop": steps})
+
+
+def _store_failed(error: Exception) -> Unavailable:
+    return Unavailable(f"the journal could not be written: {type(error).__name__}", code="journal.unavailable")
+
+
+def _spills(fact: Any) -> bool:
+    kind = type(fact)
+    if kind is ev.StepScheduled:
+        return _is_big(fact.input)
+    if kind is ev.NodeOpened:
+        return _is_big(fact.items)
+    return kind is ev.RunCompleted and _is_big(fact.outputs)
+
+
+def _is_big(value: Any, limit: int = SPILL) -> bool:
+    """Whether `value` takes more than `limit` bytes of JSON: counted roughly, and exactly where it is near."""
+    kind = type(value)
+    if kind is str:
+        return len(value) * 6 > limit and len(orjson.dumps(value)) > limit
+    if kind is not dict and kind is not list:
+        return False
+    return _rough(value, limit // 6) < 0 and SPILLED not in value and len(orjson.dumps(value)) > limit
+
+
+def _rough(value: Any, left: int) -> int:
+    kind = type(value)
+    if kind is str:
+        return left - len(value) - 2
+    if kind is dict:
+        left -= 2
+        for key, one in value.items():
+            left = _rough(one, left - len(key) - 4)
+            if left < 0:
+                break
+        return left
+    if kind is list:
+        left -= 2
+        for one in value:
+            left = _rough(one, left - 1)
+            if left < 0:
+                break
+        return left
+    return left - 8

@@ -1,0 +1,404 @@
+"""Runs steps: takes work, builds its context, runs its kind under its time limit, and reports what happened.
+
+An executor knows nothing of journals. It holds each piece of work as a task; while it holds it, it says so now and then
+(`Alive`), and when it falls silent the engine sends the work to somebody else with the next delivery number. What it must not
+do twice it asks to have kept (`StepContext.once`), and it goes on only when that is durable.
+
+User code can fail in any way: whatever comes out of a kind becomes one piece of news. Secrets that a step asked for are
+replaced in everything it reports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import orjson
+import structlog
+from pydantic import ValidationError
+
+from .engine import decide as news
+from .engine.decide import SPILLED
+from .engine.events import Fact, SpendRefused
+from .engine.state import LEASE
+from .errors import Invalid, PenstockError, Refused, TimedOut, Unavailable
+from .ports import Artifacts, Bus, Clock, Done, Message, NodeKind, Vault, Wait, Work
+
+log = structlog.get_logger("penstock.executor")
+
+SPILL = 64 * 1024  # bytes of JSON above which an output is an artifact
+OUTPUT = 32 * 1024 * 1024  # bytes of JSON an output may have at all
+NOTES = 2_000  # lines of log a step may write
+NOTE = 4_000  # characters of one line
+SHORT = 0.25  # seconds after which a step is said to have started
+REDACTED = "[redacted]"
+
+
+class Reports(Protocol):
+    """Where an executor's news goes: the control plane, by whatever way."""
+
+    def tell(self, run_id: str, news: news.News) -> None: ...
+
+    async def advance(self, run_id: str, news: news.News) -> Sequence[Fact]: ...
+
+
+class Executor:
+    def __init__(
+        self,
+        bus: Bus,
+        reports: Reports,
+        kinds: Mapping[str, NodeKind],
+        artifacts: Artifacts,
+        vault: Vault,
+        clock: Clock = time.time,
+        name: str = "",
+        places: int = 1_024,
+    ) -> None:
+        self.kinds = kinds
+        self.reports = reports
+        self.artifacts = artifacts
+        self.vault = vault
+        self.clock = clock
+        self.name = name
+        self._bus = bus
+        self._places = asyncio.Semaphore(places)
+        self._held: dict[tuple[str, str], _Context] = {}
+        self._loops: list[asyncio.Task[None]] = []
+        self._closed = False
+
+    # ------------------------------------------------------------------------------------------------- running
+
+    def begin(self) -> None:
+        """Take work from now on."""
+        self._loops = [
+            asyncio.create_task(self._take("task-requests")),
+            asyncio.create_task(self._take("plan-requests")),
+            asyncio.create_task(self._take_orders()),
+            asyncio.create_task(self._beat()),
+        ]
+
+    async def close(self, grace: float = 0.0) -> None:
+        """Take no more work; give what runs `grace` seconds to end, then stop it. What is stopped is sent again later."""
+        self._closed = True
+        for task in self._loops:
+            task.cancel()
+        running = [c.task for c in self._held.values() if c.task is not None]
+        if running and grace > 0:
+            await asyncio.wait(running, timeout=grace)
+        for context in list(self._held.values()):
+            if context.task is not None:
+                context.task.cancel()
+        await asyncio.gather(*self._loops, *running, return_exceptions=True)
+
+    async def _take(self, topic: str) -> None:
+        async for batch in self._bus.consume(topic, "executors"):
+            for message in batch:
+                await self._places.acquire()
+                self._hold(message.value)
+
+    def _hold(self, work: Work) -> None:
+        known = self._held.get((work.run_id, work.step_id))
+        if known is not None:
+            if known.work.attempt == work.attempt and known.work.delivery >= work.delivery:
+                self._places.release()  # the same message twice
+                return
+            known.superseded = True
+            if known.task is not None:
+                known.task.cancel()
+        context = _Context(self, work)
+        self._held[(work.run_id, work.step_id)] = context
+        context.task = asyncio.create_task(self._run(context))
+
+    async def _take_orders(self) -> None:
+        """Stop steps as soon as their run no longer wants them."""
+        async for batch in self._bus.consume("state-updates", f"executor-{self.name or id(self)}"):
+            for message in batch:
+                self._obey(message)
+
+    def _obey(self, message: Message) -> None:
+        for step in message.value.get("stop", ()):
+            context = self._held.get((message.key, step))
+            if context is not None and context.task is not None:
+                context.stopped = True
+                context.task.cancel()
+
+    async def _beat(self) -> None:
+        """Say which steps are still held, half a lease before anybody would wonder."""
+        while True:
+            await asyncio.sleep(LEASE / 6)
+            now = self.clock()
+            silent: dict[str, list[_Context]] = {}
+            for context in self._held.values():
+                if now >= context.speak_at:
+                    silent.setdefault(context.run_id, []).append(context)
+            for run_id, held in silent.items():
+                for context in held:
+                    context.speak_at = now + max(LEASE, (now - context.taken_at) / 2) / 2
+                self.reports.tell(run_id, news.Alive([(c.step_id, c.work.attempt, c.work.delivery) for c in held]))
+
+    async def _run(self, context: _Context) -> None:
+        work = context.work
+        started = self.clock()
+        short = asyncio.get_running_loop().call_later(SHORT, context.say_started, started)
+        report: news.News | None
+        try:
+            report = await self._outcome(context, started)
+        except asyncio.CancelledError:
+            report = None
+            if context.stopped:
+                report = news.Stopped(work.step_id, work.attempt, work.delivery, context.take_notes())
+        finally:
+            short.cancel()
+            self._places.release()
+            if self._held.get((work.run_id, work.step_id)) is context:
+                del self._held[(work.run_id, work.step_id)]
+        if report is not None and not context.superseded:
+            self.reports.tell(work.run_id, report)
+
+    async def _outcome(self, context: _Context, started: float) -> news.News:
+        """Whatever the kind does, as one piece of news."""
+        work = context.work
+        try:
+            kind = self.kinds.get(work.kind)
+            if kind is None:
+                raise Invalid(f"no node kind {work.kind!r} is known to this executor", code="kind.unknown")
+            context.input = await self._whole(work.input)
+            config = _configure(kind, context.input)
+            if work.timeout is None:
+                result = await kind.run(context, config)
+            else:
+                context.deadline = started + work.timeout
+                async with asyncio.timeout(work.timeout) as limit:
+                    result = await kind.run(context, config)
+                if limit.expired():
+                    raise TimeoutError
+            return await self._reported(context, result, started)
+        except TimeoutError as error:
+            if work.timeout is not None and self.clock() - started >= work.timeout * 0.99:
+                failure: PenstockError = TimedOut(f"the step took more than {work.timeout:g} s", code="step.timeout")
+            else:
+                failure = TimedOut(f"timed out: {error}", code="step.timed_out")
+        except PenstockError as error:
+            failure = error
+        except Exception as error:
+            failure = PenstockError(f"{type(error).__name__}: {error}", code="step.crashed")
+            for line in traceback.format_exception(error, limit=-4):
+                await context.note(line.rstrip())
+        error_dict = context.clean(failure.to_dict())
+        return news.Failed(
+            work.step_id, work.attempt, work.delivery, error_dict, started, self.name, context.take_notes()
+        )
+
+    async def _reported(self, context: _Context, result: Any, started: float) -> news.News:
+        work = context.work
+        if isinstance(result, Wait):
+            return news.Waiting(
+                work.step_id,
+                work.attempt,
+                work.delivery,
+                result.until,
+                context.clean(result.output),
+                context.clean(result.ask),
+                context.clean(result.child),
+                context.artifacts or None,
+                context.take_notes(),
+            )
+        done = result if isinstance(result, Done) else Done(result)
+        output = await self._fit(context.clean(done.output))
+        return news.Completed(
+            work.step_id,
+            work.attempt,
+            work.delivery,
+            output,
+            done.take,
+            started,
+            self.name,
+            context.artifacts or None,
+            context.take_notes(),
+        )
+
+    async def _fit(self, output: Any) -> Any:
+        """The output as the journal may hold it: itself, or a pointer. Raises Invalid when it is not JSON."""
+        if output is None or output is True or output is False:
+            return output
+        try:
+            data = orjson.dumps(output)
+        except (TypeError, ValueError) as error:
+            raise Invalid(f"the step's result is not JSON: {error}", code="step.not_json") from None
+        if len(data) <= SPILL:
+            if b'"$spilled"' in data:
+                raise Invalid(f"the key {SPILLED} is reserved", code="step.reserved_key")
+            return orjson.loads(data) if type(output) not in (dict, list, str, int, float) else output
+        if len(data) > OUTPUT:
+            raise Invalid(
+                f"the step's result is {len(data)} bytes of JSON; at most {OUTPUT} go on, larger ones are artifacts",
+                code="step.output_too_large",
+            )
+        return {SPILLED: await self.artifacts.put(data), "size": len(data)}
+
+    async def _whole(self, value: Any) -> Any:
+        if type(value) is dict and SPILLED in value:
+            return orjson.loads(await self.artifacts.get(value[SPILLED]))
+        return value
+
+
+def _configure(kind: NodeKind, given: Any) -> Any:
+    try:
+        return kind.Config.model_validate(given if given is not None else {})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)
+        places = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'with'}: {e['msg']}" for e in first[:5])
+        raise Invalid(f"`with` of this {kind.name} step is not right: {places}", code="step.bad_config") from None
+
+
+class _Context:
+    """The StepContext of one delivery of one step. See ports.StepContext."""
+
+    __slots__ = (
+        "_executor",
+        "_lines",
+        "_locks",
+        "_secrets",
+        "_told",
+        "artifacts",
+        "attempt",
+        "deadline",
+        "group",
+        "input",
+        "key",
+        "run_id",
+        "speak_at",
+        "step_id",
+        "stopped",
+        "superseded",
+        "taken_at",
+        "task",
+        "work",
+    )
+
+    def __init__(self, executor: Executor, work: Work) -> None:
+        self._executor = executor
+        self.work = work
+        self.run_id, self.step_id, self.group = work.run_id, work.step_id, work.group
+        self.attempt, self.key, self.input = work.attempt, work.key, work.input
+        self.deadline: float | None = None
+        self.artifacts: list[dict[str, Any]] = []
+        self.task: asyncio.Task[None] | None = None
+        self.stopped = self.superseded = False
+        self.taken_at = executor.clock()
+        self.speak_at = self.taken_at + LEASE / 2
+        self._lines: list[list[Any]] = []
+        self._told = 0
+        self._secrets: list[str] | None = None
+        self._locks: dict[str, asyncio.Lock] | None = None
+
+    # ------------------------------------------------------------------------------------------ for node kinds
+
+    async def once(self, key: str, call: Callable[[], Awaitable[Any]]) -> Any:
+        kept = self.work.kept
+        if key in kept:
+            return await self._executor._whole(kept[key])
+        locks = self._locks = self._locks if self._locks is not None else {}
+        async with locks.setdefault(key, asyncio.Lock()):
+            if key in kept:
+                return await self._executor._whole(kept[key])
+            value = self.clean(await call())
+            fitted = await self._executor._fit(value)
+            facts = await self._ask(
+                news.Kept(self.step_id, self.attempt, self.work.delivery, key, fitted, self.work.delivery > 1)
+            )
+            if not facts:
+                raise asyncio.CancelledError("this delivery is no longer wanted")
+            kept[key] = fitted
+            return value
+
+    async def spend(self, **cost: float) -> None:
+        self._told += 1
+        key = f"{self.attempt}.{self.work.delivery}.{self._told}"
+        facts = await self._ask(news.Spend(self.step_id, self.attempt, self.work.delivery, key, dict(cost)))
+        for fact in facts:
+            if isinstance(fact, SpendRefused):
+                raise Refused(
+                    f"the limit of {fact.limit} is reached: {fact.asked} asked for, {fact.left} left",
+                    code=f"limit.{fact.limit}",
+                )
+
+    async def secret(self, name: str) -> str:
+        value = await self._executor.vault.get(self.group, name)
+        if value:
+            self._secrets = [*(self._secrets or ()), value]
+        return value
+
+    async def note(self, text: str) -> None:
+        if len(self._lines) < NOTES:
+            line = text if len(text) <= NOTE else text[:NOTE] + " …"
+            self._lines.append([round(self._executor.clock(), 3), self.clean(line)])
+            if len(self._lines) == NOTES:
+                self._lines.append([self._executor.clock(), f"(no more than {NOTES} lines of a step are kept)"])
+
+    async def save(self, name: str, data: bytes, mime: str = "application/octet-stream") -> dict[str, Any]:
+        check_artifact_name(name)
+        if self._secrets:
+            for secret in self._secrets:
+                data = data.replace(secret.encode(), REDACTED.encode())
+        digest = await self._executor.artifacts.put(data)
+        handle = {"artifact": digest, "name": name, "size": len(data), "mime": mime}
+        self.artifacts = [a for a in self.artifacts if a["name"] != name] + [handle]
+        return handle
+
+    # --------------------------------------------------------------------------------------- for the executor
+
+    async def _ask(self, piece: news.News) -> Sequence[Fact]:
+        """News whose outcome matters: tried again while the journal cannot be written."""
+        wait = 0.1
+        while True:
+            try:
+                return await asyncio.shield(self._executor.reports.advance(self.run_id, piece))
+            except Unavailable:
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 5.0)
+
+    def say_started(self, started: float) -> None:
+        self._executor.reports.tell(
+            self.run_id,
+            news.Started(self.step_id, self.attempt, self.work.delivery, started, self._executor.name),
+        )
+        asyncio.get_running_loop().call_later(SHORT, self.say_notes)
+
+    def say_notes(self) -> None:
+        """What a long step has written so far, every quarter of a second while there is any."""
+        if self.task is None or self.task.done():
+            return
+        if self._lines and self._lines[-1] is not None:
+            lines, self._lines = self._lines, []
+            self._executor.reports.tell(self.run_id, news.Noted(self.step_id, self.attempt, self.work.delivery, lines))
+        asyncio.get_running_loop().call_later(SHORT, self.say_notes)
+
+    def take_notes(self) -> list[list[Any]] | None:
+        lines, self._lines = self._lines, []
+        return lines or None
+
+    def clean(self, value: Any) -> Any:
+        """`value` without the secrets this step has seen."""
+        if not self._secrets:
+            return value
+        if isinstance(value, str):
+            for secret in self._secrets:
+                value = value.replace(secret, REDACTED)
+            return value
+        if isinstance(value, dict):
+            return {self.clean(k): self.clean(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.clean(v) for v in value]
+        return value
+
+
+def check_artifact_name(name: str) -> None:
+    """Raises Invalid, code `artifact.bad_name`, for what is not a plain relative file name."""
+    parts = name.split("/")
+    bad = not name or len(name) > 255 or "\\" in name or "\0" in name or any(p in ("", ".", "..") for p in parts)
+    if bad or not name.isprintable():
+        raise Invalid(f"{name!r} is not a name for an artifact: use a plain relative one", code="artifact.bad_name")
