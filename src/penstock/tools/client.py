@@ -107,7 +107,7 @@ class Connection:
                     if not ready.done():
                         ready.set_result(None)
                     await self._until_over()
-        except Exception as error:  # noqa: BLE001  (whatever it was, it is the session's end and is told to the callers)
+        except Exception as error:  # whatever it was, it is the session's end, and the callers are told
             self._cause = error
         finally:
             timer.cancel()
@@ -193,11 +193,12 @@ class Connection:
         return known[found]
 
     async def call(
-        self, name: str, arguments: dict[str, Any], timeout: float | None = None, key: str | None = None
+        self, name: str, arguments: dict[str, Any], seconds: float | None = None, key: str | None = None
     ) -> Any:
-        """Call a tool; its result as plain JSON (see `results.plain_result`). `timeout` in seconds; `key` is sent along as
-        an idempotency key. Raises Invalid `tool.bad_arguments`, StepFailed `tool.error`, Unavailable
-        `tool.server_died`, TimedOut `tool.timeout`, TooLarge `tool.result_too_large`.
+        """Call a tool; its result as plain JSON (see `results.plain_result`). `seconds` limits it, by default as the
+        server's configuration says; `key` is sent along as an idempotency key. Raises Invalid `tool.bad_arguments`,
+        StepFailed `tool.error`, Unavailable `tool.server_died`, TimedOut `tool.timeout`, TooLarge
+        `tool.result_too_large`.
         """
         import mcp_types as types  # noqa: PLC0415
 
@@ -210,9 +211,9 @@ class Connection:
         self._checker(tool, "input").arguments(arguments, f"{self.config.name}/{tool.name}")
         meta: Any = {IDEMPOTENCY_KEY: key} if key else None
         params = types.CallToolRequestParams(name=tool.name, arguments=arguments, _meta=meta)
-        seconds = timeout if timeout is not None else self.config.timeout_seconds
-        with self._translated(tool.name, seconds):
-            async with asyncio.timeout(seconds):
+        limit = self.config.timeout_seconds if seconds is None else seconds
+        with self._translated(tool.name, limit):
+            async with asyncio.timeout(limit):
                 answer = await self._live().session.send_request(types.CallToolRequest(params=params), answer_adapter())
         result = plain_result(answer, f"{self.config.name}/{tool.name}", tool.output_schema is not None)
         if tool.output_schema is not None and self.config.check_results:

@@ -1,8 +1,8 @@
 """How an MCP server is reached and what it is good for.
 
 A server is a child process spoken to over its stdin and stdout, or an address spoken to over streamable HTTP. Next to
-that stand the capabilities it serves (`code.scan` → its tool `scan_files`), so that a workflow can ask for what it needs
-and not for who does it. Secrets are the caller's to fill in before a configuration comes here.
+that stand the capabilities it serves (`code.scan` → its tool `scan_files`), so that a workflow can ask for what it
+needs and not for who does it. Secrets are the caller's to fill in before a configuration comes here.
 """
 
 from __future__ import annotations
@@ -31,17 +31,21 @@ class ServerConfig(BaseModel):
     title: str = ""
     description: str = ""
     transport: Literal["stdio", "http"] = "stdio"
-    command: str | None = Field(None, description="The program of a stdio server.")
+    command: str | None = Field(default=None, description="The program of a stdio server.")
     args: list[str] = []
     env: dict[str, str] = {}
     cwd: str | None = None
-    url: str | None = Field(None, description="The address of an HTTP server, with its path.")
+    url: str | None = Field(default=None, description="The address of an HTTP server, with its path.")
     headers: dict[str, str] = {}
-    capabilities: dict[str, str] = Field({}, description="Capability → name of the tool that serves it.")
-    protocol: Protocol = Field("auto", description="legacy: the handshake of protocol versions before 2026-07-28.")
-    start_timeout_seconds: float = Field(20.0, gt=0, le=600)
-    timeout_seconds: float = Field(60.0, gt=0, le=86_400, description="For a call that does not say.")
-    check_results: bool = Field(True, description="Check each structured result against the tool's output schema.")
+    capabilities: dict[str, str] = Field(default={}, description="Capability → name of the tool that serves it.")
+    protocol: Protocol = Field(
+        default="auto", description="legacy: the handshake of protocol versions before 2026-07-28."
+    )
+    start_timeout_seconds: float = Field(default=20.0, gt=0, le=600)
+    timeout_seconds: float = Field(default=60.0, gt=0, le=86_400, description="For a call that does not say.")
+    check_results: bool = Field(
+        default=True, description="Check each structured result against the tool's output schema."
+    )
     enabled: bool = True
 
     @model_validator(mode="before")

@@ -94,7 +94,9 @@ class Servers:
             raise Unavailable(f"no reachable server offers {asked}{hint}{trouble}", code="tool.no_server")
         raise NotFound(f"no server offers {asked}{hint}", code="tool.no_server")
 
-    async def _on(self, config: ServerConfig, capabilities: Sequence[str], tool: str | None) -> tuple[ServerConfig, str]:
+    async def _on(
+        self, config: ServerConfig, capabilities: Sequence[str], tool: str | None
+    ) -> tuple[ServerConfig, str]:
         offered = dict(config.capabilities)
         if any(same_spelling(c, offered) is None for c in capabilities):
             offered = {c: t.name for t in await self.tools(config.name) for c in t.capabilities} | offered
@@ -135,18 +137,18 @@ class Servers:
         server: str,
         tool: str,
         arguments: dict[str, Any] | None = None,
-        timeout: float | None = None,
+        seconds: float | None = None,
         *,
         key: str | None = None,
     ) -> Any:
-        """One call; its structured result as plain JSON. `timeout` in seconds, by default the server's; `key` goes along
-        as an idempotency key. Errors: see `Connection.call`. A session that was dead before the call could be sent is
+        """One call; its structured result as plain JSON. `seconds` limits it, by default the server's own limit; `key`
+        goes along as an idempotency key. Errors: see `Connection.call`. A session that was dead before the call could be sent is
         opened anew, once; a call that was in flight when its server died is not repeated here.
         """
         try:
-            return await (await self._connection(server)).call(tool, arguments or {}, timeout, key)
+            return await (await self._connection(server)).call(tool, arguments or {}, seconds, key)
         except NotSent:
-            return await (await self._connection(server)).call(tool, arguments or {}, timeout, key)
+            return await (await self._connection(server)).call(tool, arguments or {}, seconds, key)
 
     async def probe(self, server: str) -> dict[str, Any]:
         """Whether a server answers: {server, protocol, tools, milliseconds}. Raises as `tools` does."""
@@ -166,5 +168,3 @@ class Servers:
         connections = list(self._connections.values())
         self._connections.clear()
         await asyncio.gather(*(connection.close() for connection in connections), *self._closing)
-
-

@@ -14,7 +14,7 @@ _LONG = 64 << 10  # characters of a result from which its check leaves the event
 
 
 class Checker:
-    """One compiled JSON Schema. A schema that is itself wrong checks nothing: that is the server's fault, not the call's."""
+    """One compiled JSON Schema. One that is itself wrong checks nothing: that is the server's fault, not the call's."""
 
     def __init__(self, schema: dict[str, Any]) -> None:
         from jsonschema import SchemaError  # noqa: PLC0415  (imported by the first call)
@@ -59,8 +59,9 @@ class Checker:
         else:
             problems = self._problems(result, "")
         if problems:
-            message = f"{where} answered against its own schema: {problems[0].message} (at {problems[0].pointer or '/'})"
-            raise StepFailed(message, code="tool.bad_result", retryable=False, detail=problems[0].to_dict())
+            first = problems[0]
+            message = f"{where} answered against its own schema: {first.message} (at {first.pointer or '/'})"
+            raise StepFailed(message, code="tool.bad_result", retryable=False, detail=first.to_dict())
 
 
 @functools.cache
@@ -75,14 +76,17 @@ def answer_adapter() -> Any:
         kind = value.get("resultType") if isinstance(value, dict) else getattr(value, "result_type", None)
         return "question" if kind == "input_required" else "result"
 
-    result = Annotated[types.CallToolResult, Tag("result")]
-    question = Annotated[types.InputRequiredResult, Tag("question")]
-    return TypeAdapter(Annotated[result | question, Discriminator(which)])
+    return TypeAdapter[Any](
+        Annotated[
+            Annotated[types.CallToolResult, Tag("result")] | Annotated[types.InputRequiredResult, Tag("question")],
+            Discriminator(which),
+        ]
+    )
 
 
 def plain_result(answer: Any, where: str, structured: bool) -> Any:
-    """A call's result as JSON: the structured content; else, where the tool has an output schema, its text read as JSON;
-    else {"text", "content"?}, `content` holding the blocks that are no text. Raises StepFailed `tool.error` for an
+    """A call's result as JSON: the structured content; else, where the tool has an output schema, its text read as
+    JSON; else {"text", "content"?}, `content` holding the blocks that are no text. Raises StepFailed `tool.error` for an
     error result, `tool.needs_input` for a question.
     """
     if not hasattr(answer, "is_error"):

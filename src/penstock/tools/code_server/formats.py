@@ -85,7 +85,7 @@ def _graphml_data(parent: Any, where: str, values: dict[str, Any], add: Any) -> 
 
 def _clean(text: str) -> str:
     """XML 1.0 has no way to write most control characters, not even as references."""
-    return "".join(c if c in "\t\n\r" or c >= " " and c not in "\ufffe\uffff" else "\ufffd" for c in text)
+    return "".join(c if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff") else "\ufffd" for c in text)
 
 
 def turtle(graph: Graph) -> str:

@@ -158,7 +158,8 @@ def _add_python(graph: Graph, modules: list[_Module]) -> None:
     names = PythonNames([module.path for module in modules])
     for module in modules:
         node = {"kind": "module", "name": names.name_of[module.path], "path": module.path, "lines": module.lines}
-        graph.nodes[f"module:{module.path}"] = node | {"language": "Python"} | ({"doc": module.doc} if module.doc else {})
+        node |= {"language": "Python"} | ({"doc": module.doc} if module.doc else {})
+        graph.nodes[f"module:{module.path}"] = node
     for module in modules:
         source = f"module:{module.path}"
         for item in module.imports:

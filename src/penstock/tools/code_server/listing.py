@@ -23,13 +23,12 @@ from .languages import language
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-NEVER = frozenset(
-    (
-        ".git .hg .svn .bzr node_modules bower_components .venv venv .tox .nox __pycache__ .mypy_cache .ruff_cache "
-        ".pytest_cache .hypothesis .import_linter_cache .gradle .terraform .next .nuxt .svelte-kit .parcel-cache .cache "
-        ".eggs .idea .DS_Store"
-    ).split()
+_NEVER = (
+    ".git .hg .svn .bzr node_modules bower_components .venv venv .tox .nox __pycache__ .mypy_cache .ruff_cache "
+    ".pytest_cache .hypothesis .import_linter_cache .gradle .terraform .next .nuxt .svelte-kit .parcel-cache .cache "
+    ".eggs .idea .DS_Store"
 )
+NEVER = frozenset(_NEVER.split())
 SKIPPED_SHOWN = 200
 GIT_SECONDS = 60
 # A checkout's own configuration can name programs for git to run; none of them is ours to start.
@@ -170,7 +169,7 @@ def _chooser(include: list[str], exclude: list[str]) -> Callable[[str], bool]:
 
 
 def _git_files(root: Path) -> list[str] | None:
-    """What git lists under `root`, shallow first; None where git has no say (no checkout, no git, an ignored folder)."""
+    """What git lists under `root`, shallow first; None where it has no say (no checkout, no git, an ignored folder)."""
     env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/"), "LC_ALL": "C"}
     env |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1"}
     command = [*GIT, "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]

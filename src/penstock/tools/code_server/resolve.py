@@ -16,8 +16,8 @@ _WEB_IMPORT = re.compile(
 
 
 class PythonNames:
-    """The dotted names of Python files, counted from the folder above their outermost package; a file in no package also
-    answers to its path from the top of the repository or of `src/`."""
+    """The dotted names of Python files, counted from the folder above their outermost package; a file in no package
+    also answers to its path from the top of the repository or of `src/`."""
 
     def __init__(self, paths: list[str]) -> None:
         self._paths = frozenset(paths)
@@ -74,7 +74,7 @@ def _shared(one: str, other: str) -> int:
 
 
 class WebNames:
-    """The files that JavaScript and TypeScript imports mean: relative ones, and `@/` or `~/` for a `src` folder above."""
+    """The files that JavaScript and TypeScript imports mean: relative ones, and `@/` or `~/` for a `src` above."""
 
     def __init__(self, paths: list[str]) -> None:
         self._paths = frozenset(paths)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 SEVERITIES = ("high", "medium", "low")
 
@@ -114,14 +115,15 @@ class Pattern:
     unless: re.Pattern[str] | None = None
 
 
-_EXAMPLE = re.compile(r"(?i)example|placeholder|your[-_]|xxxx|changeme|dummy|redacted|\.\.\.|<[a-z_ -]+>|\$\{|\{\{|%s|\{\w*\}")
+_EXAMPLE = re.compile(
+    r"(?i)example|placeholder|your[-_]|xxxx|changeme|dummy|redacted|\.\.\.|<[a-z_ -]+>|\$\{|\{\{|%s|\{\w*\}"
+)
 _ROTATE = "Take it out of the file and of the history, and replace the key: whoever could read this has it."
 _WEB = frozenset({"JavaScript", "TypeScript", "Vue", "Svelte"})
 
 
-def _p(rule: str, severity: str, message: str, regex: str, hint: str = "", languages: frozenset[str] = frozenset(),
-       unless: re.Pattern[str] | None = None) -> Pattern:  # fmt: skip
-    return Pattern(rule, severity, message, re.compile(regex), hint, languages, unless)
+def _p(rule: str, severity: str, message: str, regex: str, hint: str = "", **rest: Any) -> Pattern:
+    return Pattern(rule, severity, message, re.compile(regex), hint, **rest)
 
 
 PATTERNS = (
@@ -141,21 +143,21 @@ PATTERNS = (
     _p("merge.conflict", "high", "A merge conflict was committed", r"^(?:<{7} |>{7} )\S", "Finish the merge."),
     _p("text.bidi", "high", "A character that turns the reading direction hides what this line does",
        "[\u202a-\u202e\u2066-\u2069]", "Remove it, or write it as an escape."),
-    _p("js.debugger", "medium", "A debugger statement left in", r"^\s*debugger\s*;?\s*$", "Remove it.", _WEB),
+    _p("js.debugger", "medium", "A debugger statement left in", r"^\s*debugger\s*;?\s*$", "Remove it.", languages=_WEB),
     _p("js.eval", "medium", "Text is run as code", r"(?<![\w.])(?:eval|new Function)\s*\((?!\s*\))",
-       "Parse the data instead of running it.", _WEB, re.compile(r"^\s*(?://|\*)")),
+       "Parse the data instead of running it.", languages=_WEB, unless=re.compile(r"^\s*(?://|\*)")),
     _p("js.inner_html", "medium", "Markup is put into the page as it is", r"\.(?:innerHTML|outerHTML)\s*\+?=(?!=)|"
-       r"\bdocument\.write(?:ln)?\(|dangerouslySetInnerHTML=", "Set text, or clean the markup first.", _WEB,
-       re.compile(r"innerHTML\s*=\s*(?:''|\"\"|``)\s*;?|^\s*(?://|\*)")),
+       r"\bdocument\.write(?:ln)?\(|dangerouslySetInnerHTML=", "Set text, or clean the markup first.", languages=_WEB,
+       unless=re.compile(r"innerHTML\s*=\s*(?:''|\"\"|``)\s*;?|^\s*(?://|\*)")),
     _p("shell.pipe_to_shell", "medium", "A download is run without being looked at",
        r"\b(?:curl|wget)\b[^|#\n]*\|\s*(?:sudo\s+)?(?:ba|z|da)?sh\b", "Download, check a hash, then run.",
-       frozenset({"Shell", "Dockerfile", "Makefile", "YAML"})),
+       languages=frozenset({"Shell", "Dockerfile", "Makefile", "YAML"})),
     _p("shell.rm_variable", "high", "If the variable is empty this deletes from the root",
-       r"\brm\s+-[a-zA-Z]*r[a-zA-Z]*\s+(?:-\w+\s+)*[\"']?\$\{?\w+\}?[\"']?/\*?(?:\s|$|[\"'])",
-       "Write ${NAME:?} so that an empty variable stops the script.", frozenset({"Shell", "Dockerfile", "Makefile"})),
+       r"\brm\s+-[a-zA-Z]*r[a-zA-Z]*\s+(?:-\w+\s+)*[\"']?\$\{?\w+\}?[\"']?/[\"']?\*?[\"']?(?:\s|$)",
+       "Write ${NAME:?} so that an empty variable stops the script.", languages=frozenset({"Shell", "Dockerfile", "Makefile"})),
     _p("docker.latest", "low", "The base image is not pinned",
        r"^FROM\s+(?!scratch\b)[^\s:@$]+(?::latest)?(?:\s+[Aa][Ss]\s+\S+)?\s*$",
-       "Name a version or a digest.", frozenset({"Dockerfile"})),
+       "Name a version or a digest.", languages=frozenset({"Dockerfile"})),
 )  # fmt: skip
 
 TODO = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")

@@ -61,7 +61,7 @@ def scan_files(
             python.append(path)
         elif spoken == "Python" and not re.match(r"(?:.*\n)?#.*coding[:=]", text):
             message = f"The file is {encoding} without a coding line: Python refuses it"
-            findings.append(_finding(path, 1, 1, "text.encoding", "high", message, "Save the file as UTF-8."))
+            findings.append(_finding(path, 1, 1, "text.encoding", "high", message, hint="Save the file as UTF-8."))
     linter = _start_ruff(root, python, level) if python else None
     try:
         for path, text in texts.items():
@@ -76,7 +76,7 @@ def scan_files(
     return _result(findings, list(texts), skipped, max_findings)
 
 
-def _finding(path: str, line: int, column: int, rule: str, severity: str, message: str, hint: str = "") -> Finding:
+def _finding(path: str, line: int, column: int, rule: str, severity: str, message: str, *, hint: str = "") -> Finding:
     found = {"path": path, "line": line, "column": column, "rule": rule, "severity": severity, "message": message}
     return found | {"hint": hint} if hint else found
 
@@ -161,7 +161,7 @@ def _ruff_findings(process: subprocess.Popen[bytes], root: Path, level: str) -> 
             if weight != "low" and _is_test(path) and code.startswith(rules.QUIET_IN_TESTS):
                 weight = "low"
         place = raw.get("location") or {"row": 1, "column": 1}
-        yield _finding(path, place["row"], place["column"], code, weight, raw["message"], hint)
+        yield _finding(path, place["row"], place["column"], code, weight, raw["message"], hint=hint)
 
 
 # ------------------------------------------------------------------------------------------------- our own patterns
@@ -181,9 +181,9 @@ def _own(path: str, text: str, spoken: str) -> Iterator[Finding]:
         for pattern in patterns:
             found = pattern.regex.search(line)
             if found and not (pattern.unless and pattern.unless.search(line)):
-                yield _finding(
-                    path, number, found.start() + 1, pattern.rule, pattern.severity, pattern.message, pattern.hint
-                )
+                column = found.start() + 1
+                told = (pattern.rule, pattern.severity, pattern.message)
+                yield _finding(path, number, column, *told, hint=pattern.hint)
         if ("TODO" in line or "FIXME" in line or "XXX" in line or "HACK" in line) and rules.TODO.search(line):
             todos.append(number)
     if todos and spoken not in DATA:
@@ -192,8 +192,14 @@ def _own(path: str, text: str, spoken: str) -> Iterator[Finding]:
     if long_lines and spoken not in DATA and spoken != "Markdown":
         some = f"{long_lines} lines are" if long_lines > 1 else "A line is"
         message = f"{some} longer than {rules.LONG_LINE} characters (the longest has {longest})"
-        yield _finding(path, longest_at, 1, "text.long_line", "low", message, "Is this generated? Then exclude it.")
+        yield _finding(
+            path, longest_at, 1, "text.long_line", "low", message, hint="Is this generated? Then exclude it."
+        )
     yield from _data_syntax(path, text, spoken)
+
+
+# Several tools read comments and trailing commas in these.
+_COMMENTED_JSON = re.compile(r"(^|/)((ts|js)config[^/]*|devcontainer[^/]*|\.eslintrc[^/]*|\.babelrc[^/]*|\.vscode/.*)$")
 
 
 def _data_syntax(path: str, text: str, spoken: str) -> Iterator[Finding]:
@@ -201,10 +207,7 @@ def _data_syntax(path: str, text: str, spoken: str) -> Iterator[Finding]:
     suffix = name.rpartition(".")[2]
     try:
         if suffix in ("json", "ipynb", "geojson"):
-            # Several tools read comments and trailing commas in these.
-            if not re.match(r"(ts|js)config|.*\.code-workspace|devcontainer|\.eslintrc|\.babelrc", name) and not re.search(
-                r"(^|/)\.(vscode|devcontainer)/", path
-            ):
+            if not _COMMENTED_JSON.search(path.lower()):
                 json.loads(text)
         elif spoken == "TOML":
             tomllib.loads(text)
@@ -232,5 +235,3 @@ def _yaml_syntax(path: str, text: str) -> Iterator[Finding]:
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
         yield _finding(path, line, column, "yaml.syntax", "high", f"Not YAML: {problem}")
-
-

@@ -20,7 +20,7 @@ from .contract import CAPABILITIES, RESULTS, TITLES, KnowledgeGraph, ListFiles, 
 from .fence import CallFailed, Fence
 
 NAME = "penstock-code"
-INSTRUCTIONS = "Reads a folder of source code: what files it holds, what is in them, what is wrong, how it hangs together."
+INSTRUCTIONS = "Reads a folder of source code: its files, what is in them, what is wrong, how it hangs together."
 
 
 def build_server(fence: Fence, version: str) -> Server[Any]:
