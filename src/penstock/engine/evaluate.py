@@ -19,11 +19,12 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .functions import FUNCTIONS, Account, describe, equal, kind, number, order, show
-from .syntax import Fault, Tree, suggestion
+from .functions import FUNCTIONS
+from .syntax import Tree
+from .tokens import Fault
+from .values import Account, Path, describe, equal, kind, number, order, pick, show, spell, walk
 
 Closure = Callable[[Account], Any]
-Path = tuple[tuple[str | int, ...], tuple[int, ...]]  # keys from the root on, and the position of each
 
 
 def path_of(tree: Tree) -> Path | None:
@@ -56,45 +57,6 @@ def constructs(tree: Tree) -> bool:
 def weight(tree: Tree) -> int:
     """The steps of one evaluation of `tree`, without what its macros and functions charge."""
     return 1 + sum(weight(kid) for kid in tree.kids)
-
-
-def spell(keys: tuple[str | int, ...]) -> str:
-    out = str(keys[0])
-    for key in keys[1:]:
-        out += f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{show(key)}]"
-    return out
-
-
-def pick(value: Any, key: Any, name: str, position: int) -> Any:
-    """`value[key]`, with CEL's rules. Raises Fault saying what was there; `name` is how the source calls `value`."""
-    if isinstance(value, Mapping):
-        if not isinstance(key, str):
-            raise Fault("expr.type", f"the keys of {name} are strings, not {describe(key)}", position)
-        if key in value:
-            return value[key]
-        if name == "nodes":
-            raise Fault("expr.missing", f"node {key!r} has no result yet", position)
-        names = f"{', '.join(map(str, list(value)[:8]))}{', ...' if len(value) > 8 else ''}"
-        reason = f"{name} has no member {key!r}; it {'has ' + names if value else 'is empty'}"
-        raise Fault("expr.missing", reason, position, suggestion(key, map(str, value)))
-    if isinstance(value, (list, tuple)):
-        if isinstance(key, bool) or not isinstance(key, int):
-            raise Fault("expr.type", f"{name} is a list of {len(value)}; its elements are counted from 0", position)
-        if 0 <= key < len(value):
-            return value[key]
-        raise Fault("expr.range", f"{name} has {len(value)} elements, so there is no [{key}]", position)
-    raise Fault("expr.type", f"{name} is {describe(value)}, which has no {spell(('', key))[0:60]}", position)
-
-
-def walk(path: Path, scope: Mapping[str, Any]) -> Any:
-    """Follow a path with every check; what the fast way could not answer."""
-    keys, places = path
-    if keys[0] not in scope:
-        raise Fault("expr.missing", f"{keys[0]} is not there at this place", places[0])
-    value = scope[keys[0]]  # type: ignore[index]
-    for at in range(1, len(keys)):
-        value = pick(value, keys[at], spell(keys[:at]), places[at])
-    return value
 
 
 def build(tree: Tree) -> Closure:

@@ -9,17 +9,21 @@ never a silent false.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import Invalid, Problem
-from .evaluate import Closure, Path, build, constructs, path_of, walk
-from .functions import FUNCTIONS, Account, describe, kind, text
-from .syntax import MAX_SOURCE, NODE_MEMBERS, ROOTS, ExpressionError, Fault, Parser, Tree, parse, suggestion, tokenize
+from .evaluate import Closure, build, constructs, path_of
+from .functions import FUNCTIONS
+from .syntax import MAX_SOURCE, NODE_MEMBERS, ROOTS, Parser, Tree, parse
+from .tokens import ExpressionError, Fault, suggestion, tokenize
+from .values import Account, Path, describe, kind, text, walk
 
 __all__ = ["Expression", "ExpressionError", "Template", "compile_expression", "compile_template"]
 
 _OPEN = "${{"
+_PLAIN_PATH = re.compile(r"(?:inputs|nodes|run|item|index)(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 _MAX_TREE = 64
 
 
@@ -34,11 +38,30 @@ class Expression:
         self.pointer = pointer
         self.refs, self.roots = _references(tree)
         self._path: Path | None = path_of(tree)
-        self._closure: Closure = build(tree)
+        self._closure: Closure | None = build(tree)
         self._weighed = constructs(tree)
         # Only string keys: text[0] means a character to Python and nothing to CEL.
         keys = self._path[0] if self._path else ()
         self._keys = keys if keys and all(isinstance(key, str) for key in keys) else None
+
+    @classmethod
+    def simple(cls, source: str, pointer: str) -> Expression | None:
+        """The expression if `source` is a plain path such as inputs.folder, which needs no parser; else None."""
+        if _PLAIN_PATH.fullmatch(source) is None or len(source) > MAX_SOURCE:
+            return None
+        keys = tuple(source.split("."))
+        if keys[0] == "nodes" and (len(keys) < 2 or (len(keys) > 2 and keys[2] not in NODE_MEMBERS)):
+            return None
+        made = cls.__new__(cls)
+        made.source, made.pointer = source, pointer
+        made.refs = frozenset(keys[1:2]) if keys[0] == "nodes" else frozenset()
+        made.roots = frozenset(keys[:1])
+        places = [0]
+        for key in keys[:-1]:
+            places.append(places[-1] + len(key) + 1)
+        made._path, made._keys = (keys, tuple(places)), keys
+        made._closure, made._weighed = None, False
+        return made
 
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
@@ -59,7 +82,7 @@ class Expression:
                 except (KeyError, TypeError, IndexError):
                     return walk(self._path, scope)  # type: ignore[arg-type]
             account = Account(dict(scope))
-            value = self._closure(account)
+            value = self._closure(account)  # type: ignore[misc] - only a plain path has none
             if self._weighed:
                 account.weigh(value)
             return value
@@ -143,7 +166,7 @@ def compile_expression(source: str, pointer: str = "") -> Expression:
                 message = "there is text behind the expression; a condition is one expression"
                 raise Fault("expr.syntax", message, end)
             return expression
-        return Expression(source, parse(source, FUNCTIONS), pointer)
+        return Expression.simple(stripped, pointer) or Expression(source, parse(source, FUNCTIONS), pointer)
     except Fault as fault:
         raise _located(fault, source, pointer) from None
 
@@ -151,6 +174,9 @@ def compile_expression(source: str, pointer: str = "") -> Expression:
 def _embedded(whole: str, start: int, pointer: str) -> tuple[Expression, int]:
     """The expression whose ${{ stands at `start`, and the offset behind its }}."""
     begin = start + len(_OPEN)
+    close = whole.find("}}", begin)
+    if close > 0 and (plain := Expression.simple(whole[begin:close].strip(), pointer)) is not None:
+        return plain, close + 2
     try:
         tokens, end = tokenize(whole, begin, embedded=True)
         source = whole[begin : end - 2]

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from ..errors import PenstockError, Problem
-from .expr import escape
-from .functions import show
-from .syntax import nearest
+from ..errors import Invalid, PenstockError, Problem
+from .expr import Expression, ExpressionError, Template, compile_expression, compile_template, escape
+from .tokens import nearest
+from .values import show
 
 Position = Callable[[str], tuple[int, int] | None]
 
@@ -211,3 +211,21 @@ class Reader:
             self.add("document.value", at, message)
             return None
         return found
+
+    def expression(self, value: Any, at: str, what: str) -> Expression | None:
+        if not isinstance(value, str):
+            hint = 'such as "${{ inputs.deep }}"'
+            self.wrong(value, at, what, "an expression in quotes", hint)
+            return None
+        try:
+            return compile_expression(value, at)
+        except ExpressionError as error:
+            self.take(error)
+            return None
+
+    def template(self, value: Any, at: str) -> Template:
+        try:
+            return compile_template(value, at)
+        except Invalid as error:
+            self.take(error)
+            return compile_template(None)

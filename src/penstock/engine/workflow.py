@@ -12,8 +12,6 @@ from typing import Any
 
 from ..errors import Invalid
 from .document import (
-    JOINS,
-    ON_ERROR,
     Edge,
     Limits,
     Node,
@@ -24,11 +22,12 @@ from .document import (
     input_defaults,
     read_limits,
 )
-from .expr import Expression, ExpressionError, Template, compile_expression, compile_template, escape
-from .fields import MAX_BYTES, MAX_EDGES, MAX_NODES, NODE_NAME, SLUG, Position, Reader, nowhere
-from .functions import show
+from .expr import Expression, Template, escape
+from .fields import MAX_BYTES, MAX_EDGES, MAX_NODES, SLUG, Position, Reader, nowhere
 from .graph import Before, Reach, Shape, shape_of
-from .syntax import nearest
+from .parts import read_node
+from .tokens import nearest
+from .values import show
 
 __all__ = [
     "Edge",
@@ -58,23 +57,8 @@ KEYS = (
     "schemas",
     "layout",
 )
-NODE_KEYS = (
-    "kind",
-    "title",
-    "with",
-    "for_each",
-    "parallel",
-    "join",
-    "retry",
-    "timeout",
-    "max_visits",
-    "on_error",
-)
 EDGE_KEYS = ("from", "to", "when")
-RETRY_KEYS = ("attempts", "backoff", "factor", "max", "jitter")
 DIFFICULTIES = ("beginner", "intermediate", "advanced")
-MAX_VISITS = 10_000
-MAX_ATTEMPTS = 100
 
 
 def parse(document: Any, position: Position = nowhere) -> Workflow:
@@ -135,7 +119,7 @@ class _Parser:
         limits = read_limits(reader, document["limits"], "/limits") if "limits" in document else Limits()
         self.read_nodes()
         edges = self.read_edges()
-        outputs = self.template(document.get("outputs", {}), "/outputs")
+        outputs = reader.template(document.get("outputs", {}), "/outputs")
         if "outputs" in document:
             reader.mapping(document["outputs"], "/outputs", "outputs")
         schemas, layout = self.schemas(), self.layout()
@@ -231,78 +215,7 @@ class _Parser:
             self.reader.add("document.too_large", "/nodes", f"{len(nodes)} nodes; {MAX_NODES} are allowed")
         else:
             for name, value in nodes.items():
-                self.read_node(name, value, f"/nodes/{escape(name)}")
-
-    def read_node(self, name: str, value: Any, at: str) -> None:
-        reader = self.reader
-        if not NODE_NAME.fullmatch(name):
-            hint = "letters, digits and _, not beginning with a digit, at most 63"
-            reader.add("node.bad_name", at, f"{name[:80]!r} is not a name for a node", hint)
-        given = reader.mapping(value, at, f"node {name[:80]!r}")
-        if given is None:
-            self.nodes[name] = Node(name, "", compile_template(None))
-            return
-        reader.unknown(given, NODE_KEYS, at, "a node")
-        kind = given.get("kind")
-        if not isinstance(kind, str) or not kind:
-            if "kind" in given:
-                reader.wrong(kind, f"{at}/kind", "kind", "the name of a kind")
-            else:
-                reader.add("document.missing", at, f"node {name[:80]!r} has no kind")
-            kind = ""
-        node = self.nodes[name] = Node(name, kind, self.template(given.get("with", {}), f"{at}/with"))
-        if "with" in given:
-            reader.mapping(given["with"], f"{at}/with", "with")
-        if "title" in given:
-            node.title = reader.text(given["title"], f"{at}/title", "title", 500)
-        if "for_each" in given:
-            node.for_each = self.expression(given["for_each"], f"{at}/for_each", "for_each")
-        if "parallel" in given:
-            node.parallel = reader.whole(given["parallel"], f"{at}/parallel", "parallel", 1, 10_000)
-            if "for_each" not in given:
-                reader.add("document.value", f"{at}/parallel", "parallel has a meaning only together with for_each")
-        if "retry" in given:
-            node.retry = self.retry(given["retry"], f"{at}/retry")
-        if "timeout" in given:
-            node.timeout = reader.seconds(given["timeout"], f"{at}/timeout", "timeout")
-        if "max_visits" in given:
-            node.max_visits = reader.whole(given["max_visits"], f"{at}/max_visits", "max_visits", 1, MAX_VISITS) or 1
-        if "on_error" in given:
-            node.on_error = reader.choice(given["on_error"], f"{at}/on_error", "on_error", ON_ERROR) or "fail"
-        if "join" in given:
-            node.join = self.join(given["join"], f"{at}/join")
-
-    def join(self, value: Any, at: str) -> str | int:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return self.reader.whole(value, at, "join", 1, MAX_EDGES) or "all"
-        if isinstance(value, str) and value in JOINS:
-            return value
-        close = nearest(value, JOINS) if isinstance(value, str) else None
-        message = f"join is all, any, majority or a number of edges, not {show(value)}"
-        self.reader.add("document.value", at, message, f"did you mean {close!r}?" if close else None)
-        return "all"
-
-    def retry(self, value: Any, at: str) -> Retry:
-        reader = self.reader
-        if isinstance(value, int) and not isinstance(value, bool):
-            return Retry(attempts=reader.whole(value, at, "retry", 1, MAX_ATTEMPTS) or 1)
-        if not isinstance(value, dict):
-            reader.wrong(value, at, "retry", "a number of attempts or a mapping with attempts")
-            return Retry()
-        reader.unknown(value, RETRY_KEYS, at, "retry")
-        read: dict[str, Any] = {}
-        for key in RETRY_KEYS:
-            if key not in value:
-                continue
-            place = f"{at}/{key}"
-            if key == "attempts":
-                read[key] = reader.whole(value[key], place, key, 1, MAX_ATTEMPTS)
-            elif key in ("backoff", "max"):
-                read[key] = reader.seconds(value[key], place, key, zero=True)
-            else:
-                low, high = (1, 100) if key == "factor" else (0, 1)
-                read[key] = reader.amount(value[key], place, key, low, high)
-        return Retry(**{key: found for key, found in read.items() if found is not None})
+                self.nodes[name] = read_node(self.reader, name, value, f"/nodes/{escape(name)}")
 
     # ------------------------------------------------------------------------------------------------- edges
 
@@ -325,7 +238,7 @@ class _Parser:
                 continue
             self.reader.unknown(edge, EDGE_KEYS, at, "an edge")
             source, target = self.end(edge, "from", at), self.end(edge, "to", at)
-            when = self.expression(edge["when"], f"{at}/when", "when") if "when" in edge else None
+            when = self.reader.expression(edge["when"], f"{at}/when", "when") if "when" in edge else None
             if source is None or target is None:
                 self.sound = False
                 continue
@@ -436,23 +349,3 @@ class _Parser:
                 else:
                     message = f"{name} cannot have run before {node}: no path leads from it {where}"
                     self.reader.add("expr.node_not_before", expression.pointer, message, "add an edge")
-
-    # ---------------------------------------------------------------------------------------------- expressions
-
-    def expression(self, value: Any, at: str, what: str) -> Expression | None:
-        if not isinstance(value, str):
-            hint = 'such as "${{ inputs.deep }}"'
-            self.reader.wrong(value, at, what, "an expression in quotes", hint)
-            return None
-        try:
-            return compile_expression(value, at)
-        except ExpressionError as error:
-            self.reader.take(error)
-            return None
-
-    def template(self, value: Any, at: str) -> Template:
-        try:
-            return compile_template(value, at)
-        except Invalid as error:
-            self.reader.take(error)
-            return compile_template(None)
