@@ -140,8 +140,11 @@ def _connect(path: str | Path) -> sqlite3.Connection:
 
 
 def create_schema(connection: sqlite3.Connection) -> None:
-    """Make the tables of a new database."""
-    connection.executescript(importlib.resources.files(__package__).joinpath("sql/schema.sql").read_text())
+    """Make the tables of a new database, within the transaction that is open."""
+    text = importlib.resources.files(__package__).joinpath("sql/schema.sql").read_text()
+    for statement in text.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
 
 
 def _resolve(results: Sequence[tuple[asyncio.Future[Any], Any, Any]]) -> None:
