@@ -161,7 +161,12 @@ def canonical(value: Any) -> str:
 def fingerprint(document: Mapping[str, Any]) -> str:
     """The SHA-256, in hex, of the document without its layout."""
     rest = {key: value for key, value in document.items() if key != "layout"}
-    return hashlib.sha256(canonical(rest).encode()).hexdigest()
+    return digest(canonical(rest))
+
+
+def digest(text: str) -> str:
+    """The SHA-256 of a text, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def input_defaults(schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import Invalid, Problem
-from .evaluate import Closure, build, constructs, path_of
+from .evaluate import Closure, build, constructs, path_of, weighed
 from .functions import FUNCTIONS
 from .syntax import MAX_SOURCE, NODE_MEMBERS, ROOTS, Parser, Tree, parse
 from .tokens import ExpressionError, Fault, suggestion, tokenize
@@ -31,15 +31,14 @@ class Expression:
     """A compiled expression. `source` is its text without ${{ }}, `refs` the nodes it reads, `roots` what else it reads
     (inputs, nodes, run, item, index), `pointer` the JSON pointer of where it stands, if that is known."""
 
-    __slots__ = ("_closure", "_keys", "_path", "_weighed", "pointer", "refs", "roots", "source")
+    __slots__ = ("_closure", "_keys", "_path", "pointer", "refs", "roots", "source")
 
     def __init__(self, source: str, tree: Tree, pointer: str = "") -> None:
         self.source = source
         self.pointer = pointer
         self.refs, self.roots = _references(tree)
         self._path: Path | None = path_of(tree)
-        self._closure: Closure | None = build(tree)
-        self._weighed = constructs(tree)
+        self._closure: Closure | None = None
         # Only string keys: text[0] means a character to Python and nothing to CEL.
         keys = self._path[0] if self._path else ()
         self._keys = keys if keys and all(isinstance(key, str) for key in keys) else None
@@ -60,7 +59,7 @@ class Expression:
         for key in keys[:-1]:
             places.append(places[-1] + len(key) + 1)
         made._path, made._keys = (keys, tuple(places)), keys
-        made._closure, made._weighed = None, False
+        made._closure = None
         return made
 
     def __repr__(self) -> str:
@@ -81,16 +80,22 @@ class Expression:
                     return value
                 except (KeyError, TypeError, IndexError):
                     return walk(self._path, scope)  # type: ignore[arg-type]
-            account = Account(dict(scope))
-            value = self._closure(account)  # type: ignore[misc] - only a plain path has none
-            if self._weighed:
-                account.weigh(value)
-            return value
+            closure = self._closure
+            if closure is None:
+                closure = self._build()
+            return closure(Account(dict(scope)))
         except Fault as fault:
             raise self._error(fault) from None
         except RecursionError:
             fault = Fault("expr.too_deep", "the values compared are nested too deeply", 0)
             raise self._error(fault) from None
+
+    def _build(self) -> Closure:
+        # Parsed again rather than kept: most of the expressions in memory belong to nodes that are not running.
+        tree = parse(self.source, FUNCTIONS)
+        closure = build(tree)
+        self._closure = weighed(closure) if constructs(tree) else closure
+        return self._closure
 
     def test(self, scope: Mapping[str, Any]) -> bool:
         """The value, which must be true or false. Raises ExpressionError (expr.not_boolean for any other value)."""
@@ -222,69 +227,64 @@ class Template:
         return self.value if self._make is None else self._make(scope)
 
 
-_CONSTANT = Template(None, [], None)
 Maker = Callable[[Mapping[str, Any]], Any]
 
 
-def compile_template(value: Any, pointer: str = "") -> Template:
-    """Compile a JSON value. `pointer` is its place in the document.
+def compile_template(value: Any, at: str = "") -> Template:
+    """Compile a JSON value. `at` is the JSON pointer of its place in the document.
 
     Raises Invalid with one Problem per bad expression, each with its JSON pointer.
     """
-    if not has_expressions(value):
-        return Template(value, [], None) if value is not None else _CONSTANT
     problems: list[Problem] = []
     expressions: list[Expression] = []
-    make = _compile(value, pointer, expressions, problems, 0)
+    make = _compile(value, (None, at), expressions, problems)
     if problems:
         raise Invalid(problems[0].message, code=problems[0].code, problems=problems)
     return Template(value, expressions, make)
 
 
-def has_expressions(value: Any) -> bool:
-    """Whether any string in a JSON value, keys included, holds ${{."""
-    stack = [value]
-    while stack:
-        value = stack.pop()
-        if isinstance(value, str):
-            if _OPEN in value:
-                return True
-        elif isinstance(value, dict):
-            stack.extend(value.values())
-            stack.extend(value)
-        elif isinstance(value, list):
-            stack.extend(value)
-    return False
+Place = tuple["Place | None", Any]  # where a value stands: what holds it, and its key there
 
 
-def _compile(value: Any, at: str, found: list[Expression], problems: list[Problem], depth: int) -> Maker | None:
+def pointer(place: Place) -> str:
+    """The JSON pointer of a place."""
+    parts: list[str] = []
+    while place[0] is not None:
+        parts.append("/" + escape(place[1]))
+        place = place[0]
+    return place[1] + "".join(reversed(parts))
+
+
+def _compile(value: Any, at: Place, found: list[Expression], problems: list[Problem], depth: int = 0) -> Maker | None:
     """The maker of a value, or None when it is constant."""
-    if depth > _MAX_TREE:
-        problems.append(Problem("document.too_deep", f"nested over {_MAX_TREE} levels", at))
-        return None
     if isinstance(value, str):
+        if _OPEN not in value:
+            return None
         try:
-            return _text(value, at, found) if _OPEN in value else None
+            return _text(value, pointer(at), found)
         except ExpressionError as error:
             problems.extend(error.problems)
             return None
+    if not isinstance(value, (dict, list)):
+        return None
+    if depth > _MAX_TREE:
+        problems.append(Problem("document.too_deep", f"nested over {_MAX_TREE} levels", pointer(at)))
+        return None
     if isinstance(value, dict):
-        for key in value:
+        made: list[tuple[Any, Maker]] = []
+        for key, part in value.items():
             if isinstance(key, str) and _OPEN in key:
                 message = "an expression may stand in a value, not in a key"
-                problems.append(Problem("expr.in_key", message, f"{at}/{escape(key)}"))
-        makers: list[tuple[Any, Maker | None]] = []
-        for key, part in value.items():
-            makers.append((key, _compile(part, f"{at}/{escape(key)}", found, problems, depth + 1)))
-        made = [(key, make) for key, make in makers if make is not None]
+                problems.append(Problem("expr.in_key", message, pointer((at, key))))
+            make = _compile(part, (at, key), found, problems, depth + 1)
+            if make is not None:
+                made.append((key, make))
         return (lambda scope: {**value, **{key: make(scope) for key, make in made}}) if made else None
-    if isinstance(value, list):
-        parts = [_compile(part, f"{at}/{index}", found, problems, depth + 1) for index, part in enumerate(value)]
-        if not any(parts):
-            return None
-        pairs = list(zip(parts, value, strict=True))
-        return lambda scope: [part if make is None else make(scope) for make, part in pairs]
-    return None
+    parts = [_compile(part, (at, index), found, problems, depth + 1) for index, part in enumerate(value)]
+    if not any(parts):
+        return None
+    pairs = list(zip(parts, value, strict=True))
+    return lambda scope: [part if make is None else make(scope) for make, part in pairs]
 
 
 def escape(key: Any) -> str:

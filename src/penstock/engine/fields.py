@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ..errors import Invalid, PenstockError, Problem
-from .expr import Expression, ExpressionError, Template, compile_expression, compile_template, escape
+from .expr import Expression, ExpressionError, Place, Template, compile_expression, compile_template, escape, pointer
 from .tokens import nearest
 from .values import show
 
@@ -89,30 +89,33 @@ class Reader:
     def plain(self, document: Any) -> bool:
         """Whether the document is JSON: plain types, finite numbers, Unicode text, and no deeper than allowed."""
         fine = True
-        stack: list[tuple[Any, str, int]] = [(document, "", 1)]
+        stack: list[tuple[Any, Place, int]] = [(document, (None, ""), 1)]
         while stack:
             value, at, depth = stack.pop()
             if isinstance(value, dict):
                 for key in value:
                     if not isinstance(key, str):
-                        self.add("document.type", at, f"the key {str(key)[:40]} is {named(key)}; keys are text")
+                        message = f"the key {str(key)[:40]} is {named(key)}; keys are text"
+                        self.add("document.type", pointer(at), message)
                         return False
-                    fine = self._text(key, at) and fine
+                    if "\0" in key or not key.isascii():
+                        fine = self._text(key, pointer(at)) and fine
                 parts: Iterable[tuple[Any, Any]] = value.items()
             elif isinstance(value, list):
                 parts = enumerate(value)
             else:
-                fine = self._scalar(value, at) and fine
+                fine = self._scalar(value, pointer(at)) and fine
                 continue
             if depth > MAX_DEPTH:
-                self.add("document.too_deep", at, f"the document is nested over {MAX_DEPTH} levels")
+                self.add("document.too_deep", pointer(at), f"the document is nested over {MAX_DEPTH} levels")
                 return False
             for key, part in parts:
-                if type(part) is str:
+                kind = type(part)
+                if kind is str:
                     if "\0" in part or not part.isascii():
-                        fine = self._text(part, f"{at}/{escape(key)}") and fine
-                elif type(part) is not bool and type(part) is not int and part is not None:
-                    stack.append((part, f"{at}/{escape(key)}", depth + 1))
+                        fine = self._text(part, pointer((at, key))) and fine
+                elif kind is not bool and kind is not int and part is not None:
+                    stack.append((part, (at, key), depth + 1))
         return fine
 
     def _scalar(self, value: Any, at: str) -> bool:

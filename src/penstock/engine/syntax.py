@@ -10,7 +10,7 @@ a tree recurses further than `MAX_DEPTH`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,9 @@ _BINARY = {
 }
 
 
+Functions = Mapping[str, tuple[Any, int, int]]  # name -> function, fewest and most arguments
+
+
 @dataclass(slots=True)
 class Tree:
     """One node. `op` is the operator, or: literal, name, member, index, [], {}, call, has, neg, or a macro's name.
@@ -58,11 +61,10 @@ class Tree:
 class Parser:
     """Tokens -> Tree, by precedence climbing. Knows the variables in scope, so an unknown name is found here."""
 
-    def __init__(self, tokens: list[Token], functions: Iterable[str], roots: Iterable[str] = ROOTS) -> None:
+    def __init__(self, tokens: list[Token], functions: Functions) -> None:
         self.tokens = tokens
         self.at = 0
-        self.functions = frozenset(functions)
-        self.roots = frozenset(roots)
+        self.functions = functions
         self.variables: list[str] = []
         self.nesting = 0
         self.macros = 0
@@ -210,11 +212,11 @@ class Parser:
             if name == "has":
                 return self.has(token)
             return self.call(token, self.items(")"))
-        if name in self.variables or name in self.roots:
+        if name in self.variables or name in ROOTS:
             return self.make("name", token.position, value=name)
         if name in RESERVED or name == "in":
             raise Fault("expr.syntax", f"{name} is a reserved word", token.position)
-        known = [*self.roots, *self.variables]
+        known = [*ROOTS, *self.variables]
         hint = suggestion(name, known) or f"known are {', '.join(sorted(known))}; text stands in quotes"
         raise Fault("expr.unknown_name", f"there is no {name!r}", token.position, hint)
 
@@ -231,6 +233,10 @@ class Parser:
                 raise Fault("expr.syntax", message, token.position)
             hint = suggestion(token.value, [*self.functions, *MACROS, "has"])
             raise Fault("expr.unknown_name", f"there is no function {token.value!r}", token.position, hint)
+        _, least, most = self.functions[token.value]
+        if not least <= len(args) <= most:
+            takes = str(least) if least == most else f"{least} to {most}"
+            raise Fault("expr.syntax", f"{token.value}() takes {takes} arguments, not {len(args)}", token.position)
         return self.make("call", token.position, args, token.value)
 
     def method(self, target: Tree, token: Token) -> Tree:
@@ -261,7 +267,7 @@ def _show(token: Token) -> str:
     return f"the string {token.value!r}" if token.kind == "string" else str(token.value)
 
 
-def parse(source: str, functions: Iterable[str]) -> Tree:
+def parse(source: str, functions: Functions) -> Tree:
     """The tree of an expression. Raises Fault (expr.syntax, expr.too_long, expr.too_deep, expr.unknown_name)."""
     if len(source) > MAX_SOURCE:
         raise Fault("expr.too_long", f"the expression has {len(source)} characters; {MAX_SOURCE} are allowed", 0)

@@ -18,6 +18,7 @@ from .document import (
     Retry,
     Workflow,
     canonical,
+    digest,
     fingerprint,
     input_defaults,
     read_limits,
@@ -72,11 +73,14 @@ def parse(document: Any, position: Position = nowhere) -> Workflow:
     if not isinstance(document, dict):
         reader.wrong(document, "", "the document", "a mapping with penstock: 1, name and nodes")
     elif reader.plain(document):
-        size = len(canonical(document).encode())
+        text = canonical(document)
+        size = len(text.encode())
         if size > MAX_BYTES:
             reader.add("document.too_large", "", f"the document has {size} bytes; {MAX_BYTES} are allowed")
         else:
-            workflow = _Parser(reader, document).workflow()
+            workflow = _Parser(reader, document).workflow(
+                digest(text) if "layout" not in document else fingerprint(document)
+            )
     errors = reader.errors
     if errors or workflow is None:
         name = document.get("name") if isinstance(document, dict) else None
@@ -98,7 +102,7 @@ class _Parser:
         self.sound = True  # whether every node and edge could be read, so that the graph means something
         self.compiled: dict[str, Expression] = {}
 
-    def workflow(self) -> Workflow:
+    def workflow(self, fingerprint: str) -> Workflow:
         document, reader = self.document, self.reader
         reader.unknown(document, KEYS, "", "the document")
         self.version()
@@ -142,7 +146,7 @@ class _Parser:
             schemas=schemas,
             layout=layout,
             document=document,
-            fingerprint=fingerprint(document),
+            fingerprint=fingerprint,
             roots=tuple(node.name for node in self.nodes.values() if not node.incoming),
             after=Reach({n.name: [e.target for e in n.outgoing if not e.back] for n in self.nodes.values()}),
             warnings=tuple(reader.warnings),
