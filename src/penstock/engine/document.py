@@ -20,6 +20,7 @@ from .graph import Reach
 
 LIMITS = ("tokens", "usd", "seconds", "steps", "parallel", "iterations")
 ON_ERROR = ("fail", "continue", "skip", "pause")
+DIFFICULTIES = ("beginner", "intermediate", "advanced")
 JOINS = ("all", "any", "majority")
 
 

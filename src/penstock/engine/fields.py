@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import Invalid, PenstockError, Problem
 from .expr import Expression, ExpressionError, Place, Template, compile_expression, compile_template, escape, pointer
-from .tokens import nearest
+from .tokens import INT_MAX, INT_MIN, nearest
 from .values import show
 
 Position = Callable[[str], tuple[int, int] | None]
@@ -26,6 +26,7 @@ MAX_BYTES = 1 << 20
 MAX_NODES = 2_000
 MAX_EDGES = 10_000
 MAX_PROBLEMS = 200
+_SMALL = 1 << 62
 MAX_SECONDS = 366 * 86_400.0
 
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d))+")
@@ -114,7 +115,9 @@ class Reader:
                 if kind is str:
                     if "\0" in part or not part.isascii():
                         fine = self._text(part, pointer((at, key))) and fine
-                elif kind is not bool and kind is not int and part is not None:
+                elif kind is int:
+                    fine = self._scalar(part, pointer((at, key))) and fine if abs(part) > _SMALL else fine
+                elif kind is not bool and part is not None:
                     stack.append((part, (at, key), depth + 1))
         return fine
 
@@ -123,6 +126,9 @@ class Reader:
             return self._text(value, at)
         if isinstance(value, float) and not math.isfinite(value):
             self.add("document.value", at, "a number must be finite")
+            return False
+        if isinstance(value, int) and not INT_MIN <= value <= INT_MAX:
+            self.add("document.value", at, "a whole number must fit in 64 bits", "put it in quotes")
             return False
         if value is None or isinstance(value, (bool, int, float)):
             return True

@@ -2,7 +2,8 @@
 
 `parse` takes plain JSON (from wherever) and returns a `Workflow` with its expressions compiled and its graph understood,
 or raises Invalid with every problem found: it goes on after each one, and only leaves out checks whose ground is
-missing. `document` has the values, `fields` reads them, `graph` knows the shape.
+missing. `document` has the values, `fields` reads them, `graph` knows the shape, `schema` describes the document to
+editors, and `compare` tells two apart.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import Invalid
+from .compare import compare
 from .document import (
+    DIFFICULTIES,
     Edge,
     Limits,
     Node,
@@ -27,6 +30,7 @@ from .expr import Expression, Template, escape
 from .fields import MAX_BYTES, MAX_EDGES, MAX_NODES, SLUG, Position, Reader, nowhere
 from .graph import Before, Reach, Shape, shape_of
 from .parts import read_node
+from .schema import document_schema
 from .tokens import nearest
 from .values import show
 
@@ -36,6 +40,8 @@ __all__ = [
     "Node",
     "Retry",
     "Workflow",
+    "compare",
+    "document_schema",
     "fingerprint",
     "input_defaults",
     "parse",
@@ -59,7 +65,6 @@ KEYS = (
     "layout",
 )
 EDGE_KEYS = ("from", "to", "when")
-DIFFICULTIES = ("beginner", "intermediate", "advanced")
 
 
 def parse(document: Any, position: Position = nowhere) -> Workflow:
@@ -127,7 +132,8 @@ class _Parser:
         if "outputs" in document:
             reader.mapping(document["outputs"], "/outputs", "outputs")
         schemas, layout = self.schemas(), self.layout()
-        shape = shape_of(list(self.nodes), [(source, target) for source, target, _ in edges])
+        heads = frozenset(node.name for node in self.nodes.values() if node.max_visits > 1)
+        shape = shape_of(list(self.nodes), [(source, target) for source, target, _ in edges], heads)
         linked = self.link(edges, shape)
         if self.sound:
             self.check_shape(edges, shape)
