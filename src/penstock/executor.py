@@ -11,6 +11,7 @@ replaced in everything it reports.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -68,6 +69,10 @@ class Executor:
         self._held: dict[tuple[str, str], _Context] = {}
         self._loops: list[asyncio.Task[None]] = []
         self._closed = False
+        self._claims = itertools.count(1)
+
+    def new_claim(self) -> str:
+        return f"{self.name}/{next(self._claims)}"
 
     # ------------------------------------------------------------------------------------------------- running
 
@@ -255,9 +260,10 @@ def _configure(kind: NodeKind, given: Any) -> Any:
 
 
 class _Context:
-    """The StepContext of one delivery of one step. See ports.StepContext."""
+    """The StepContext of one delivery of one step. See ports.StepContext. Executors need names that differ: claims begin with them."""
 
     __slots__ = (
+        "_claimed",
         "_executor",
         "_lines",
         "_locks",
@@ -265,6 +271,7 @@ class _Context:
         "_told",
         "artifacts",
         "attempt",
+        "claim",
         "deadline",
         "group",
         "input",
@@ -289,6 +296,8 @@ class _Context:
         self.task: asyncio.Task[None] | None = None
         self.stopped = self.superseded = False
         self.taken_at = executor.clock()
+        self.claim = executor.new_claim()
+        self._claimed = False
         self.speak_at = self.taken_at + LEASE / 2
         self._lines: list[list[Any]] = []
         self._told = 0
@@ -305,13 +314,14 @@ class _Context:
         async with locks.setdefault(key, asyncio.Lock()):
             if key in kept:
                 return await self._executor._whole(kept[key])
+            await self._claim_it()
             value = self.clean(await call())
             fitted = await self._executor._fit(value)
             facts = await self._ask(
                 news.Kept(self.step_id, self.attempt, self.work.delivery, key, fitted, self.work.delivery > 1)
             )
             if not facts:
-                raise asyncio.CancelledError("this delivery is no longer wanted")
+                raise self._unwanted()
             kept[key] = fitted
             return value
 
@@ -351,12 +361,26 @@ class _Context:
 
     # --------------------------------------------------------------------------------------- for the executor
 
+    async def _claim_it(self) -> None:
+        """Before the first expensive call: make sure that this is the only copy of the message that goes on."""
+        if self._claimed:
+            return
+        work = self.work
+        claim = news.Started(work.step_id, work.attempt, work.delivery, self.taken_at, self._executor.name, self.claim)
+        if not await self._ask(claim):
+            raise self._unwanted()
+        self._claimed = True
+
+    def _unwanted(self) -> asyncio.CancelledError:
+        self.superseded = True
+        return asyncio.CancelledError("somebody else has this step, or nobody wants it any more")
+
     async def _ask(self, piece: news.News) -> Sequence[Fact]:
         """News whose outcome matters: tried again while the journal cannot be written."""
         wait = 0.1
         while True:
             try:
-                return await asyncio.shield(self._executor.reports.advance(self.run_id, piece))
+                return await self._executor.reports.advance(self.run_id, piece)
             except Unavailable:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, 5.0)
@@ -364,7 +388,9 @@ class _Context:
     def say_started(self, started: float) -> None:
         self._executor.reports.tell(
             self.run_id,
-            news.Started(self.step_id, self.attempt, self.work.delivery, started, self._executor.name),
+            news.Started(
+                self.step_id, self.attempt, self.work.delivery, started, self._executor.name, self.claim
+            ),
         )
         asyncio.get_running_loop().call_later(SHORT, self.say_notes)
 

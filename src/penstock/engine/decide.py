@@ -68,6 +68,7 @@ class StepNews(News):
 class Started(StepNews):
     started: float
     executor: str = ""
+    claim: str = ""
 
 
 @dataclass(slots=True)
@@ -245,7 +246,7 @@ def decide(state: RunState, now: float, values: Mapping[str, Any]) -> Sequence[e
         return _decide_ending(state, now)
     if state.status == "paused":
         return ()
-    if state.lost and (facts := _resend(state)):
+    if state.unsent and (facts := _resend(state)):
         return facts
     if state.closing:
         return _close_node(state, next(iter(state.closing)), values)
@@ -274,8 +275,8 @@ def _decide_queued(state: RunState) -> Sequence[ev.Fact]:
 def _decide_ending(state: RunState, now: float) -> Sequence[ev.Fact]:
     ending = state.ending
     assert ending is not None
-    if state.lost:
-        return [ev.StepCancelled(name, _why(ending)) for name in state.lost]
+    if state.unsent:
+        return [ev.StepCancelled(name, _why(ending)) for name in state.unsent]
     if state.in_flight:
         return ()
     if ending.to == "cancelled":
@@ -295,7 +296,7 @@ def _timers(state: RunState, now: float, values: Mapping[str, Any]) -> Sequence[
     if over_time and state.status != "paused" and state.ending is None:
         return (ev.RunEnding("failed", guard.out_of_time(state.limits.seconds or 0.0)),)
     silent: list[str] = []
-    again: list[ev.Fact] = []
+    again: list[Step] = []
     due: Step | None = None
     going_on = state.ending is None and state.status != "paused"
     for step in state.steps.values():
@@ -304,13 +305,15 @@ def _timers(state: RunState, now: float, values: Mapping[str, Any]) -> Sequence[
                 silent.append(step.id)
         elif step.due is not None and now >= step.due and going_on:
             if step.status == "retrying":
-                again.append(ev.StepScheduled(step.id, attempt=step.attempt))
+                again.append(step)
             else:
                 due = step
     if silent:
         return (ev.StepsLost(silent, "lease"),)
     if again:
-        return again
+        if len(again) > guard.room(state):
+            return (ev.StepsReady([s.id for s in again]),)
+        return [ev.StepScheduled(s.id, attempt=s.attempt) for s in again]
     if due is not None:
         return _waited(state, due, values)
     state.wake = state.timers()
@@ -335,7 +338,7 @@ def _waited(state: RunState, step: Step, values: Mapping[str, Any]) -> Sequence[
 
 def _resend(state: RunState) -> Sequence[ev.Fact]:
     facts: list[ev.Fact] = []
-    for name in list(state.lost)[: max(guard.room(state), 0)]:
+    for name in list(state.unsent)[: max(guard.room(state), 0)]:
         step = state.steps[name]
         if step.delivery >= guard.DELIVERIES:
             error = {
@@ -671,9 +674,11 @@ def _forked(state: RunState, news: Forked, now: float, values: Mapping[str, Any]
 
 def _started(state: RunState, news: Started, now: float, values: Mapping[str, Any]) -> Sequence[ev.Fact]:
     step = _current(state, news)
-    if step is None or step.status == "running":
+    if step is None:
         return ()
-    return (ev.StepStarted(step.id, news.started, news.executor),)
+    if step.status == "running":  # who asks twice has lost the answer; who asks second has a copy of the message
+        return (ev.StepsAlive([step.id]),) if step.claim == news.claim else ()
+    return (ev.StepStarted(step.id, news.started, news.executor, news.claim),)
 
 
 def _alive(state: RunState, news: Alive, now: float, values: Mapping[str, Any]) -> Sequence[ev.Fact]:

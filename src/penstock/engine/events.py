@@ -182,12 +182,14 @@ class StepScheduled(Fact):
 
 @dataclass(slots=True)
 class StepStarted(Fact):
-    """An executor has been at it for a while. Short steps never say so; their end carries the start."""
+    """An executor has it, under a `claim` nobody else has: committed before the first expensive call, so that a copy of the same
+    message cannot make that call too. Short steps without such calls never say so; their end carries the start."""
 
     kind: ClassVar[str] = "step.started"
     step: str
     started: float
     executor: str = ""
+    claim: str = ""
 
 
 @dataclass(slots=True)
@@ -205,6 +207,14 @@ class StepsLost(Fact):
     kind: ClassVar[str] = "steps.lost"
     steps: list[str]
     why: str
+
+
+@dataclass(slots=True)
+class StepsReady(Fact):
+    """The wait before their next attempt is over, but there is no room: they are sent as soon as there is."""
+
+    kind: ClassVar[str] = "steps.ready"
+    steps: list[str]
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """The state of a run: the fold of its journal, and whether a piece of news is still news.
 
 `RunState.apply` is the only thing that changes a state, and it does so in place, from facts alone: two states that have seen
-the same events are equal. What there is left to do is part of the fold too (`ripe`, `open`, `closing`, `lost`, and the
+the same events are equal. What there is left to do is part of the fold too (`ripe`, `open`, `closing`, `unsent`, and the
 timers under `wake`), so `decide` never searches: it looks at those and says the next facts. The law that keeps this honest
 is in tests/engine: the bookkeeping equals what a search of the whole graph would find.
 
@@ -33,7 +33,7 @@ UNRESOLVED, TAKEN, CLOSED = 0, 1, 2
 
 @dataclass(slots=True)
 class Step:
-    """An activation that has not ended. status: scheduled, running, waiting, retrying, paused or lost."""
+    """An activation that has not ended. status: scheduled, running, waiting, retrying, paused or unsent (it is sent when there is room)."""
 
     id: str
     node: str
@@ -53,6 +53,7 @@ class Step:
     error: dict[str, Any] | None = None
     artifacts: list[dict[str, Any]] | None = None
     edited: bool = False  # its input was changed and not yet sent
+    claim: str = ""  # of the one who runs this delivery
 
 
 @dataclass(slots=True)
@@ -105,7 +106,6 @@ class RunState:
         "inputs",
         "iterations",
         "limits",
-        "lost",
         "mode",
         "nodes",
         "open",
@@ -121,6 +121,7 @@ class RunState:
         "steps_used",
         "tokens",
         "trace",
+        "unsent",
         "updated_at",
         "usd",
         "version",
@@ -154,7 +155,7 @@ class RunState:
         self.ripe: dict[str, None] = dict.fromkeys(workflow.roots)  # ordered sets
         self.open: dict[str, None] = {}
         self.closing: dict[str, None] = {}
-        self.lost: dict[str, None] = {}
+        self.unsent: dict[str, None] = {}
         self.orphans: list[str] = []  # children nobody waits for any more, to be cancelled by whoever commits
         self.in_flight = self.waiting = self.asking = 0
         self.asking_since: float | None = None
@@ -230,8 +231,8 @@ class RunState:
             self.waiting -= 1
             if old == "waiting" and step.ask is not None:
                 self.asking -= 1
-        elif old == "lost":
-            self.lost.pop(step.id, None)
+        elif old == "unsent":
+            self.unsent.pop(step.id, None)
         step.status = status
         if status in IN_FLIGHT:
             self.in_flight += 1
@@ -239,8 +240,8 @@ class RunState:
             self.waiting += 1
             if status == "waiting" and step.ask is not None:
                 self.asking += 1
-        elif status == "lost":
-            self.lost[step.id] = None
+        elif status == "unsent":
+            self.unsent[step.id] = None
         elif not status:
             del self.steps[step.id]
 
@@ -390,7 +391,7 @@ def _reopen(s: RunState, at: float, edits: dict[str, Any]) -> None:
         if step.status == "paused" or (step.id in edits and step.status in ("retrying", "waiting")):
             step.attempt += step.status == "paused"
             step.error, step.due, step.delivery = None, None, 0
-            s.move(step, "lost")
+            s.move(step, "unsent")
 
 
 def _run_ending(s: RunState, at: float, f: ev.RunEnding) -> None:
@@ -410,7 +411,7 @@ def _ended(s: RunState) -> None:
     s.ripe.clear()
     s.open.clear()
     s.closing.clear()
-    s.lost.clear()
+    s.unsent.clear()
     s.in_flight = s.waiting = s.asking = 0
     s.ending, s.ending_due, s.wake = None, FOREVER, FOREVER
 
@@ -484,7 +485,7 @@ def _step_scheduled(s: RunState, at: float, f: ev.StepScheduled) -> None:
     elif f.edited:
         step.input = f.input
     step.attempt, step.delivery, step.due, step.scheduled_at = f.attempt, f.delivery, None, at
-    step.edited = False
+    step.edited, step.claim = False, ""
     s.move(step, "scheduled")
     step.lease = at + LEASE
     s.soon(step.lease)
@@ -494,6 +495,7 @@ def _step_scheduled(s: RunState, at: float, f: ev.StepScheduled) -> None:
 
 def _step_started(s: RunState, at: float, f: ev.StepStarted) -> None:
     step = s.steps[f.step]
+    step.claim = f.claim
     s.move(step, "running")
     _extend(step, at)
 
@@ -514,13 +516,19 @@ def _steps_alive(s: RunState, at: float, f: ev.StepsAlive) -> None:
 
 
 def _lose(s: RunState, step: Step) -> None:
-    s.move(step, "lost")
+    s.move(step, "unsent")
     step.lease = FOREVER
 
 
 def _steps_lost(s: RunState, at: float, f: ev.StepsLost) -> None:
     for name in f.steps:
         _lose(s, s.steps[name])
+
+
+def _steps_ready(s: RunState, at: float, f: ev.StepsReady) -> None:
+    for name in f.steps:
+        s.steps[name].due = None
+        s.move(s.steps[name], "unsent")
 
 
 def _step_noted(s: RunState, at: float, f: ev.StepNoted) -> None:
@@ -614,6 +622,7 @@ _FOLD: dict[type, Callable[[RunState, float, Any], None]] = {
     ev.StepStarted: _step_started,
     ev.StepsAlive: _steps_alive,
     ev.StepsLost: _steps_lost,
+    ev.StepsReady: _steps_ready,
     ev.StepNoted: _step_noted,
     ev.StepKept: _step_kept,
     ev.SpendReserved: _spend_reserved,
