@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ import anyio
 
 from ..errors import Invalid, NotFound, PenstockError, StepFailed, TimedOut, TooLarge, Unavailable
 from .config import ServerConfig, same_spelling, spelled
-from .limits import RESULT_LIMIT, TOO_LARGE, UNREACHABLE
+from .limits import RESULT_LIMIT, SESSION_GONE, TOO_LARGE, UNREACHABLE
 from .results import Checker, plain_result
 from .stdio import Child, child_streams, start_child
 
@@ -29,13 +30,15 @@ if TYPE_CHECKING:
     from mcp import Client
 
 CLOSE_SECONDS = 5.0  # for a session to take its leave
+_LAST_WORDS_SECONDS = 1.0
 _PAGES = 100  # of a tool list
 CAPABILITIES_KEY = "penstock/capabilities"
 IDEMPOTENCY_KEY = "penstock/idempotency-key"
 
 
-class NotSent(Unavailable):
-    """The session was gone before the call could leave: to send it again over a new one repeats nothing."""
+class Repeatable(Unavailable):
+    """The session is gone, and to make the call again over a new one does no harm: it never left, or its tool only
+    reads."""
 
     code = "tool.server_died"
 
@@ -171,15 +174,13 @@ class Connection:
 
         found: dict[str, Tool] = {}
         cursor: str | None = None
-        with self._translated("tools/list"):
-            async with asyncio.timeout(self.config.start_timeout_seconds):
-                for _ in range(_PAGES):
-                    page = await self._live().session.list_tools(params=PaginatedRequestParams(cursor=cursor))
-                    for tool in page.tools:
-                        found[tool.name] = _tool(tool)
-                    cursor = page.next_cursor
-                    if not cursor:
-                        break
+        async with self._translated("tools/list"), asyncio.timeout(self.config.start_timeout_seconds):
+            for _ in range(_PAGES):
+                page = await self._live().session.list_tools(params=PaginatedRequestParams(cursor=cursor))
+                found |= {tool.name: _tool(tool) for tool in page.tools}
+                cursor = page.next_cursor
+                if not cursor:
+                    break
         return found
 
     async def tool(self, name: str) -> Tool:
@@ -207,14 +208,19 @@ class Connection:
         try:
             tool = await self.tool(name)
         except Unavailable as error:
-            raise NotSent(error.message) from error
+            raise Repeatable(error.message) from error
         self._checker(tool, "input").arguments(arguments, f"{self.config.name}/{tool.name}")
         meta: Any = {IDEMPOTENCY_KEY: key} if key else None
         params = types.CallToolRequestParams(name=tool.name, arguments=arguments, _meta=meta)
         limit = self.config.timeout_seconds if seconds is None else seconds
-        with self._translated(tool.name, limit):
-            async with asyncio.timeout(limit):
-                answer = await self._live().session.send_request(types.CallToolRequest(params=params), answer_adapter())
+        try:
+            async with self._translated(tool.name, limit), asyncio.timeout(limit):
+                request = types.CallToolRequest(params=params)
+                answer = await self._live().session.send_request(request, answer_adapter())
+        except Unavailable as error:
+            if self.closed and (tool.read_only or tool.idempotent):
+                raise Repeatable(error.message) from error
+            raise
         result = plain_result(answer, f"{self.config.name}/{tool.name}", tool.output_schema is not None)
         if tool.output_schema is not None and self.config.check_results:
             await self._checker(tool, "output").result(result, f"{self.config.name}/{tool.name}")
@@ -235,11 +241,11 @@ class Connection:
 
     def _live(self) -> Client:
         if self.closed or self._client is None:
-            raise NotSent(self._died().message)
+            raise Repeatable(self._died().message)
         return self._client
 
-    @contextlib.contextmanager
-    def _translated(self, what: str, seconds: float | None = None) -> Any:
+    @contextlib.asynccontextmanager
+    async def _translated(self, what: str, seconds: float | None = None) -> AsyncGenerator[None]:
         from mcp.shared.exceptions import MCPError  # noqa: PLC0415
         from pydantic import ValidationError  # noqa: PLC0415
 
@@ -252,12 +258,19 @@ class Connection:
             limit = seconds or self.config.start_timeout_seconds
             raise TimedOut(f"{where} did not answer within {limit:g} s{self._noise()}", code="tool.timeout") from error
         except MCPError as error:
+            await self._last_words()
             raise self._failure(error, where) from error
         except ValidationError as error:
             message = f"{where} answered what is no MCP result: {str(error)[:500]}"
             raise StepFailed(message, code="tool.bad_result", retryable=False) from error
         except (anyio.ClosedResourceError, anyio.BrokenResourceError, OSError) as error:
             raise self._died(error) from error
+
+    async def _last_words(self) -> None:
+        """How a child ended and what it wrote last arrive a moment after the end of its stdout."""
+        if self.child is not None and self.child.ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.child.exited.wait(), _LAST_WORDS_SECONDS)
 
     def _failure(self, error: Any, where: str) -> PenstockError:
         if error.code == TOO_LARGE or "penstock: the answer is too large" in error.message:
@@ -270,12 +283,12 @@ class Connection:
             return StepFailed(message, code="tool.refused", retryable=False)
         if error.code == UNREACHABLE or "penstock: the connection broke" in error.message:
             return Unavailable(f"{where}: {error.message}", code="tool.server_died")
-        from mcp_types import CONNECTION_CLOSED, INVALID_PARAMS, INVALID_REQUEST  # noqa: PLC0415
+        from mcp_types import CONNECTION_CLOSED, INVALID_PARAMS  # noqa: PLC0415
 
         if error.code == CONNECTION_CLOSED:
             return self._died(error)
-        if error.code == INVALID_REQUEST and error.message == "Session terminated":  # the SDK's word for a 404
-            return NotSent(self._died(error).message)
+        if error.code == SESSION_GONE:
+            return Repeatable(self._died(error).message)
         if error.code == INVALID_PARAMS:
             return Invalid(f"{where} refused its arguments: {error.message}", code="tool.bad_arguments")
         detail = {"code": error.code} | ({} if error.data is None else {"data": error.data})
@@ -293,7 +306,8 @@ class Connection:
 
     def _broken(self, error: BaseException | None) -> Unavailable:
         reason = _innermost(error) if error is not None else "it was closed before it answered"
-        if self.child is not None and (status := self.child.returncode) is not None:
+        silent = isinstance(error, TimeoutError)
+        if not silent and self.child is not None and (status := self.child.returncode) is not None:
             reason = f"it ended with {'signal' if status < 0 else 'exit status'} {abs(status)}"
         message = f"server {self.config.name!r} could not be started: {reason}{self._noise()}"
         return Unavailable(message, code="tool.server_broken")

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, cast
 
 import httpx2
 
-from .limits import RESULT_LIMIT, UNREACHABLE
+from .limits import RESULT_LIMIT, SESSION_GONE, UNREACHABLE
 
 if TYPE_CHECKING:
     from .config import ServerConfig
-
-_SESSION_GONE = 404  # the SDK tells a lost session by this status
 
 
 class BodyTooLarge(httpx2.StreamError, httpx2.SSEError):
@@ -62,10 +60,13 @@ class _Contained(httpx2.AsyncBaseTransport):
             response = await self._inner.handle_async_request(request)
         except httpx2.TransportError as error:
             return _answer(502, f"no connection: {type(error).__name__} {error}".rstrip())
-        kind = response.headers.get("content-type", "").lower()
-        if response.status_code >= 400 and response.status_code != _SESSION_GONE and "json" not in kind:
+        status = response.status_code
+        if status == 404 and "mcp-session-id" in request.headers:
             await response.aclose()
-            return _answer(response.status_code, f"HTTP {response.status_code} {response.reason_phrase}")
+            return _answer(status, "the server has forgotten the session", SESSION_GONE)
+        if status >= 400 and "json" not in response.headers.get("content-type", "").lower():
+            await response.aclose()
+            return _answer(status, f"HTTP {status} {response.reason_phrase}")
         response.stream = _Bounded(cast("httpx2.AsyncByteStream", response.stream))
         return response
 
@@ -73,8 +74,8 @@ class _Contained(httpx2.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-def _answer(status: int, message: str) -> httpx2.Response:
-    error = {"jsonrpc": "2.0", "id": None, "error": {"code": UNREACHABLE, "message": message, "data": status}}
+def _answer(status: int, message: str, code: int = UNREACHABLE) -> httpx2.Response:
+    error = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message, "data": status}}
     return httpx2.Response(status, headers={"content-type": "application/json"}, content=json.dumps(error).encode())
 
 

@@ -9,3 +9,4 @@ from __future__ import annotations
 RESULT_LIMIT = 32 << 20  # bytes of one message
 TOO_LARGE = -32_960  # outside the range JSON-RPC and MCP reserve
 UNREACHABLE = -32_961
+SESSION_GONE = -32_962

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import NotFound, PenstockError, Unavailable
-from .client import Connection, NotSent, Tool, nearest
+from .client import Connection, Repeatable, Tool, nearest
 from .config import ServerConfig, builtin_servers, same_spelling
 
 
@@ -142,12 +142,12 @@ class Servers:
         key: str | None = None,
     ) -> Any:
         """One call; its structured result as plain JSON. `seconds` limits it, by default the server's own limit; `key`
-        goes along as an idempotency key. Errors: see `Connection.call`. A session that was dead before the call could be sent is
-        opened anew, once; a call that was in flight when its server died is not repeated here.
+        goes along as an idempotency key. Errors: see `Connection.call`. When the session turns out to be dead, a call
+        that never left, or whose tool only reads, is made once more over a new one; any other fails.
         """
         try:
             return await (await self._connection(server)).call(tool, arguments or {}, seconds, key)
-        except NotSent:
+        except Repeatable:
             return await (await self._connection(server)).call(tool, arguments or {}, seconds, key)
 
     async def probe(self, server: str) -> dict[str, Any]:
