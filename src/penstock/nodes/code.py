@@ -28,21 +28,23 @@ class Allow(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     network: bool = Field(
-        False, title="Network", description="Connect to other hosts, this one included. Needs the runtime cpython."
+        default=False,
+        title="Network",
+        description="Connect to other hosts, this one included. Needs the runtime cpython.",
     )
     read: list[str] = Field(
-        [],
+        default=[],
         title="Read",
         description="Absolute paths of files and folders that may be read. In the runtime monty: folders. A folder named "
         "site-packages becomes importable.",
     )
     write: list[str] = Field(
-        [],
+        default=[],
         title="Write",
         description="Absolute paths of folders in which files may be read, made, changed and removed.",
     )
     env: dict[str, str] = Field(
-        {}, title="Environment", description="Environment variables the code sees; there are no others."
+        default={}, title="Environment", description="Environment variables the code sees; there are no others."
     )
 
     @field_validator("read", "write")
@@ -64,32 +66,32 @@ class CodeConfig(BaseModel):
         min_length=1,
         max_length=SOURCE_LENGTH,
     )
-    input: Any = Field(None, title="Input", description="Handed to main as its argument; any JSON value.")
+    input: Any = Field(default=None, title="Input", description="Handed to main as its argument; any JSON value.")
     runtime: Literal["monty", "cpython"] = Field(
-        "monty",
+        default="monty",
         title="Runtime",
         description="monty starts in under a millisecond and knows a subset of Python and its standard library; cpython "
         "is all of Python in a sandboxed process, 50 ms.",
     )
     memory_mb: int = Field(
-        256, title="Memory (MiB)", description="Most memory, the interpreter's own included.", ge=64, le=65_536
+        default=256, title="Memory (MiB)", description="Most memory, the interpreter's own included.", ge=64, le=65_536
     )
-    seconds: float = Field(30, title="Time (s)", description="Longest time by the clock.", gt=0, le=86_400)
+    seconds: float = Field(default=30, title="Time (s)", description="Longest time by the clock.", gt=0, le=86_400)
     cpu_seconds: float | None = Field(
-        None,
+        default=None,
         title="CPU time (s)",
         description="Longest time computing; as long as seconds if not given. cpython counts whole seconds.",
         gt=0,
         le=86_400,
     )
     output_kb: int = Field(
-        1024,
+        default=1024,
         title="Output (KiB)",
         description="Largest result, as JSON. Larger data belongs in a file.",
         ge=1,
         le=65_536,
     )
-    allow: Allow = Field(Allow(), title="Allow", description="What the code may touch outside itself.")
+    allow: Allow = Field(default=Allow(), title="Allow", description="What the code may touch outside itself.")
 
     @model_validator(mode="after")
     def _possible(self) -> CodeConfig:

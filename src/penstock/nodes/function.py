@@ -156,7 +156,9 @@ class FunctionConfig(BaseModel):
     function: str = Field(
         title="Function", description="Name of a Python callable the host process has registered.", min_length=1
     )
-    input: Any = Field(None, title="Input", description="Handed to the function as its first argument; any JSON value.")
+    input: Any = Field(
+        default=None, title="Input", description="Handed to the function as its first argument; any JSON value."
+    )
 
 
 class Function:

@@ -151,6 +151,10 @@ async def _started(
                 yield process, reader
             finally:
                 await _end(process)
+                # Killing bubblewrap kills what is behind it a moment later: the pipe ends when its last holder has.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        await _read(reader, 0)
         finally:
             transport.close()
 

@@ -66,7 +66,7 @@ class Interpreter:
 
 async def find_interpreter() -> Interpreter:
     """This process's own Python, outside any virtual environment. Takes a tenth of a second: ask once."""
-    executable = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
+    executable = _base_python()
     process = await asyncio.create_subprocess_exec(
         executable, *FLAGS, "-c", PROBE, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, env={}
     )
@@ -77,6 +77,10 @@ async def find_interpreter() -> Interpreter:
     inside = tuple(f"{folder}/" for folder in found["folders"])
     libraries = tuple(sorted({path for path in found["libraries"] if not path.startswith(inside)}))
     return Interpreter(executable, tuple(_outermost(found["folders"])), libraries)
+
+
+def _base_python() -> str:
+    return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
 
 
 def command(interpreter: Interpreter, report: int, home: str = str(HERE)) -> list[str]:
