@@ -8,7 +8,7 @@ is in tests/engine: the bookkeeping equals what a search of the whole graph woul
 How a node lives. Each forward edge is unresolved, taken or closed. A node is *ripe* when its join is decided: enough edges
 taken (it is activated, as visit n), or no longer reachable (it is skipped, and closes its own edges in turn). Taking a back
 edge begins the next visit of its target: every node after the target becomes pending again, and edges that come from inside
-that region are unresolved again; edges from outside keep what they said.
+that region are unresolved again; edges from outside keep what they said, except that a join `any` asks for a new one.
 """
 
 from __future__ import annotations
@@ -278,7 +278,7 @@ class RunState:
 
     def _begin_again(self, target: str) -> None:
         region = self.workflow.after[target]
-        for name in region:
+        for name in (n for n in self.workflow.nodes if n in region):
             node, state = self.workflow.nodes[name], self.nodes[name]
             state.status = "pending"
             state.taken = state.closed = 0
@@ -288,10 +288,14 @@ class RunState:
             for edge in node.incoming:
                 if edge.source in region:
                     self.edges[edge.index] = UNRESOLVED
-                elif self.edges[edge.index] == TAKEN:
+                elif self.edges[edge.index] == TAKEN and node.join == "any":
+                    self.edges[edge.index] = CLOSED
+                if self.edges[edge.index] == TAKEN:
                     state.taken += 1
                 elif self.edges[edge.index] == CLOSED:
                     state.closed += 1
+            if decided(node, state) is not None:
+                self.ripe[name] = None
         self.nodes[target].taken += 1  # the back edge itself: whatever the join, the target is activated
         self.ripe[target] = None
         self.iterations += 1

@@ -9,6 +9,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from ..engine.workflow import parse
+from ..errors import Invalid
+
 KINDS = ("act",) * 8 + ("wait", "human", "subflow")
 
 
@@ -41,6 +44,10 @@ def random_document(rng: random.Random, name: str = "flow") -> dict[str, Any]:
     }
     if limits:
         document["limits"] = limits
+    try:
+        parse(document)
+    except Invalid:  # the loop has two ways in, and only one of them may be visited again
+        edges.pop()
     return document
 
 

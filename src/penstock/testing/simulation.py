@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import random
 import selectors
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -267,8 +268,6 @@ class Objects:
         self._objects = objects
 
     async def put(self, data: bytes) -> str:
-        import hashlib  # noqa: PLC0415
-
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         self._objects[digest] = data
         return digest
@@ -317,7 +316,6 @@ class Act:
         self._world = world
 
     async def run(self, step: StepContext, config: ActConfig) -> Done:
-        world = self._world
         for number in range(config.calls):
             call = f"call-{number}"
             if config.tokens:
@@ -334,7 +332,6 @@ class Act:
         if step.attempt <= config.fails:
             raise StepFailed("told to fail for now", code="act.again")
         await step.note(f"attempt {step.attempt}")
-        del world
         return Done({"value": config.value, "text": "x" * config.size}, take=config.choose and tuple(config.choose))
 
     async def _call(self, key: str, call: str) -> dict[str, str]:
@@ -396,7 +393,9 @@ async def _live(seed: int, faults: Faults | None, check: bool) -> Life:
         for row in rows:
             check_journal(row.run_id, workflows[row.workflow], journals[row.run_id])
             if row.status != journals[row.run_id][-1].kind.removeprefix("run."):
-                raise Broken(f"the run list says {row.status} of {row.run_id}, its journal {journals[row.run_id][-1].kind}")
+                raise Broken(
+                    f"the run list says {row.status} of {row.run_id}, its journal {journals[row.run_id][-1].kind}"
+                )
         check_calls(world, journals)
     await database.close()
     return life
@@ -425,9 +424,7 @@ async def _process(world: World, workflows: dict[str, Workflow], starts: list[St
     return done
 
 
-async def _incarnation(
-    world: World, workflows: dict[str, Workflow], starts: list[Start], cancels: set[Any]
-) -> None:
+async def _incarnation(world: World, workflows: dict[str, Workflow], starts: list[Start], cancels: set[Any]) -> None:
     ids = (f"run-x{world.rng.getrandbits(40):010x}" for _ in iter(int, 1))
 
     async def versions(group: str, slug: str, number: int) -> tuple[int, Workflow]:
@@ -545,7 +542,9 @@ def check_calls(world: World, journals: dict[str, list[ev.Event]]) -> None:
                 if made == 0:
                     raise Broken(f"{run_id}: {fact.step} {fact.key} is kept but was never made")
                 if made > 1 and not fact.repeated and not _sent_again(events, fact.step):
-                    raise Broken(f"{run_id}: {fact.step} {fact.key} was made {made} times, and the journal does not say so")
+                    raise Broken(
+                        f"{run_id}: {fact.step} {fact.key} was made {made} times, and the journal does not say so"
+                    )
 
 
 def _sent_again(events: Sequence[ev.Event], step: str) -> bool:
@@ -554,6 +553,3 @@ def _sent_again(events: Sequence[ev.Event], step: str) -> bool:
         type(e.fact) is ev.StepScheduled and e.fact.step == step and (e.fact.delivery > 1 or e.fact.attempt > 1)
         for e in events
     )
-
-
-__all__ = ["AsyncIterator", "Broken", "Faults", "Life", "check_journal", "live", "run_virtual"]
