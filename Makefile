@@ -1,0 +1,61 @@
+# Everything one does with this repository. On a fresh machine `make run` and `make test` need Python 3.11 or newer, git and
+# make; they make their own environment in .venv.
+
+VENV ?= .venv
+BIN = $(VENV)/bin
+export VENV
+export PYTHON
+
+.PHONY: help run test check fix lock bench mutants build clean
+
+help: ## what there is
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+run: ## survey this repository, then serve; NO_SERVE=1 to stop after the survey
+	@.ci/setup run
+	@$(BIN)/penstock run survey -i folder=.
+	@if [ -z "$(NO_SERVE)" ]; then exec $(BIN)/penstock up; fi
+
+test: ## every test, with the real services they need
+	@.ci/setup dev
+	@.ci/tools
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: ## lint, format, types, import layers, house rules
+	@.ci/setup dev
+	$(BIN)/ruff check -q .
+	$(BIN)/ruff format --check -q .
+	$(BIN)/basedpyright --level error
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python .ci/house.py
+
+fix: ## let ruff put right what it can
+	@.ci/setup dev
+	$(BIN)/ruff check -q --fix .
+	$(BIN)/ruff format -q .
+
+LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+lock: ## pin the newest versions that pyproject.toml allows (UPGRADE= to keep what is pinned)
+	@.ci/setup dev
+	$(LOCK) $(UPGRADE) pyproject.toml -o requirements/run.txt
+	$(LOCK) $(UPGRADE) pyproject.toml -c requirements/run.txt --extra postgres --group dev -o requirements/dev.txt
+
+UPGRADE = --upgrade
+
+bench: ## measure; one JSON object a line
+	@.ci/setup dev
+	@$(BIN)/python tests/bench/run.py $(ARGS)
+
+mutants: ## plant defects in the engine, and see that the tests find each
+	@.ci/setup dev
+	@$(BIN)/python tests/mutants.py $(ARGS)
+
+build: ## the wheel, in dist/
+	@.ci/setup dev
+	$(BIN)/uv build -q --wheel -o dist
+	@ls dist/*.whl
+
+clean: ## everything that can be made again
+	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
