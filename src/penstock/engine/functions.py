@@ -98,11 +98,20 @@ def _matches(account: Account, value: Any, pattern: Any) -> bool:
         times *= max(int((high or low)[:6]), 1)
     account.step(300 + times * (8 * len(pattern) + 1500 * len(_CLASS.findall(pattern))) // 4 + (len(value) >> 3))
     try:
-        return bool(_regex().execute({"text": value, "pattern": pattern}))
+        return linear_match(pattern, value)
+    except ValueError as error:
+        raise Fault("expr.value", str(error)) from None
+
+
+def linear_match(pattern: str, text: str) -> bool:
+    """Whether `pattern` is found in `text`, in time linear in the text whatever the pattern: the syntax is RE2's, without
+    look-around and back-references. Raises ValueError when it is not a pattern."""
+    try:
+        return bool(_regex().execute({"text": text, "pattern": pattern}))
     except Exception as error:
-        detail = str(error).partition(" error: ")[2].strip().splitlines()
-        reason = detail[-1] if detail else "it cannot be compiled"
-        raise Fault("expr.value", f"{show(pattern)} is not a pattern: {reason.removesuffix('.')[:200]}") from None
+        lines = str(error).partition(" error: ")[2].partition("Check function arguments")[0].strip().splitlines()
+        reason = lines[-1].removeprefix("error: ").rstrip(". ") if lines else "it cannot be compiled"
+        raise ValueError(f"{show(pattern)} is not a pattern: {reason[:200]}") from None
 
 
 _compiled: list[Any] = []

@@ -135,8 +135,9 @@ class _Parser:
         heads = frozenset(node.name for node in self.nodes.values() if node.max_visits > 1)
         shape = shape_of(list(self.nodes), [(source, target) for source, target, _ in edges], heads)
         linked = self.link(edges, shape)
+        self.check_cycles(edges, shape)
         if self.sound:
-            self.check_shape(edges, shape)
+            self.check_shape(shape)
         self.check_references(linked, shape, outputs)
         return Workflow(
             name=name if isinstance(name, str) else "",
@@ -294,7 +295,7 @@ class _Parser:
 
     # ------------------------------------------------------------------------------------ what only the whole shows
 
-    def check_shape(self, edges: list[tuple[str, str, Expression | None]], shape: Shape) -> None:
+    def check_cycles(self, edges: list[tuple[str, str, Expression | None]], shape: Shape) -> None:
         add = self.reader.add
         for index in sorted(shape.back):
             source, target, when = edges[index]
@@ -307,6 +308,9 @@ class _Parser:
             elif when is None and len(self.nodes[source].outgoing) == 1:
                 message = f"{source} always goes back to {target}, so the cycle {cycle} ends only by failing"
                 add("graph.endless_cycle", f"/edges/{index}", message, "give the edge a when", "warning")
+
+    def check_shape(self, shape: Shape) -> None:
+        add = self.reader.add
         for name in shape.unreachable:
             starts = ", ".join(shape.starts[:5])
             message = f"no path leads to {name} from where a run starts ({starts})"
