@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -206,9 +206,7 @@ class Control:
         if not await self.advance(run_id, engine.Answered(step, answer, actor)):
             raise Conflict("this question has been decided already", code="approval.decided")
 
-    async def fork(
-        self, run_id: str, at: int, actor: str, edits: dict[str, Any] | None = None, group: str | None = None
-    ) -> str:
+    async def fork(self, run_id: str, at: int, actor: str, edits: dict[str, Any] | None = None) -> str:
         """A new run with the first `at` events of this one, going on by itself from there with `edits` to step inputs.
         Raises NotFound; Invalid (code `fork.bad_seq`) where there is nothing to go on from."""
         history = await self.journal.read(run_id, 0, at)
@@ -218,11 +216,9 @@ class Control:
         _, workflow = await self._versions(created.group, created.workflow, created.version)
         fork_id = self._new_id()
         state = RunState(fork_id, workflow)
+        mine = replace(created, parent=None, actor=actor)
+        history = [ev.Event(history[0].seq, history[0].at, mine), *history[1:]]
         for event in history:
-            if event.fact is created:
-                fields = {name: getattr(created, name) for name in created.__dataclass_fields__}
-                event = ev.Event(event.seq, event.at, ev.RunCreated(**{**fields, "parent": None, "actor": actor}))  # noqa: PLW2901
-                history[0] = event
             state.apply(event)
         if len(history) < at or state.terminal or state.started_at is None:
             raise Invalid(
@@ -502,7 +498,7 @@ class Control:
             self._make_ready(box)
         elif box.state is None or box.state.terminal:
             self._forget(box)
-        elif box.state.shown != "running":
+        elif box.state.shown != "running" and self._boxes.get(box.run_id) is box:
             self._boxes.move_to_end(box.run_id)
             if len(self._boxes) > CACHED:
                 self._evict()

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import structlog
+import structlog.testing
 from pydantic import BaseModel, ConfigDict
 
 from ..bus.embedded import EmbeddedBus
@@ -359,9 +360,21 @@ class Life:
 
 def live(seed: int, faults: Faults | None = None, check: bool = True) -> Life:
     """One life from `seed`. Raises Broken."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    surprises: list[str] = []
+
+    def overhear(logger: Any, method: str, event: dict[str, Any]) -> Any:
+        error = event.get("exc_info")
+        if isinstance(error, BaseException) and not isinstance(error, PenstockError):
+            surprises.append(f"{event['event']}: {error!r}")
+        raise structlog.DropEvent
+
     try:
-        return run_virtual(_live(seed, faults, check))
+        with structlog.testing.capture_logs():
+            structlog.configure(processors=[overhear])
+            life = run_virtual(_live(seed, faults, check))
+        if surprises:
+            raise Broken(f"an error nobody meant: {surprises[0]}")
+        return life
     except Broken as broken:
         raise Broken(f"seed {seed}: {broken}") from None
 

@@ -1,0 +1,403 @@
+"""The control plane and the executor together, in virtual time, without faults: what the shell round the engine promises."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from penstock.bus.embedded import EmbeddedBus
+from penstock.control import Control, Start
+from penstock.engine import events as ev
+from penstock.engine.workflow import Workflow, parse
+from penstock.errors import Conflict, Invalid, NotFound
+from penstock.executor import Executor
+from penstock.nodes.human import Human
+from penstock.nodes.subflow import Subflow
+from penstock.nodes.wait import WaitKind
+from penstock.stores.catalog import RunList
+from penstock.stores.journal_sqlite import SqliteJournal
+from penstock.stores.sqlite import Sqlite, create_schema
+from penstock.testing.simulation import EPOCH, Objects, run_virtual
+
+
+class Anything(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class Do:
+    """A kind that does what the test's function says."""
+
+    name: ClassVar[str] = "do"
+    Config: ClassVar[type[BaseModel]] = Anything
+    literal: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, does: Callable[[Any], Coroutine[Any, Any, Any]]) -> None:
+        self.does = does
+
+    async def run(self, step: Any, config: Any) -> Any:
+        return await self.does(step)
+
+
+class Shell:
+    def __init__(self, does: Callable[[Any], Coroutine[Any, Any, Any]], *flows: Workflow, running: int = 100) -> None:
+        self.flows = {flow.name: flow for flow in flows}
+        self.database = Sqlite(":memory:")
+        create_schema(self.database._writer)
+        self.objects: dict[str, bytes] = {}
+        ids = itertools.count(1)
+        clock = lambda: EPOCH + asyncio.get_running_loop().time()  # noqa: E731
+        self.journal, self.bus = SqliteJournal(self.database), EmbeddedBus()
+        self.runs = RunList(self.database, clock)
+        artifacts = Objects(self.objects)
+        self.control = Control(
+            self.journal, self.runs, self.bus, artifacts, self.version, clock, lambda: f"run-{next(ids):05d}", running
+        )
+        kinds = {"do": Do(does), "human": Human(clock), "wait": WaitKind(clock), "subflow": Subflow()}
+        self.executor = Executor(self.bus, self.control, kinds, artifacts, None, clock, "e1")  # type: ignore[arg-type]
+        self.executor.begin()
+        self.sweeping = asyncio.create_task(self.control.run())
+
+    async def version(self, group: str, slug: str, number: int) -> tuple[int, Workflow]:
+        if slug not in self.flows:
+            raise NotFound(f"no workflow {slug!r}", code="workflow.not_found")
+        return number or 1, self.flows[slug]
+
+    async def start(self, slug: str = "flow", **inputs: Any) -> str:
+        return await self.control.start(Start(self.flows[slug], 1, inputs))
+
+    async def kinds_of(self, run_id: str) -> list[str]:
+        return [e.kind for e in await self.journal.read(run_id)]
+
+
+def flow(nodes: dict[str, Any], edges: list[dict[str, Any]] | None = None, name: str = "flow", **rest: Any) -> Workflow:
+    return parse({"penstock": 1, "name": name, "nodes": nodes, "edges": edges or [], **rest})
+
+
+ONE = {"a": {"kind": "do", "with": {}}}
+
+
+def play(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    run_virtual(main())
+
+
+async def nothing(step: Any) -> None:
+    return None
+
+
+def test_cancel_ends_the_steps_task_before_the_run_is_cancelled() -> None:
+    async def main() -> None:
+        ended: list[str] = []
+
+        async def hang(step: Any) -> None:
+            try:
+                await asyncio.Future()
+            finally:
+                ended.append(step.step_id)
+
+        shell = Shell(hang, flow(ONE))
+        run = await shell.start()
+        await asyncio.sleep(1)
+        await shell.control.cancel(run, "ada", "enough")
+        state = await shell.control.wait(run)
+        assert (state.status, ended) == ("cancelled", ["a#1"])
+        assert asyncio.get_running_loop().time() < 2, "it was waited for, not told to stop"
+        with pytest.raises(Conflict):
+            await shell.control.cancel(run, "ada")
+
+    play(main)
+
+
+def test_a_failure_stops_the_other_steps() -> None:
+    async def main() -> None:
+        async def does(step: Any) -> None:
+            if step.step_id == "a#1":
+                raise ValueError("no")
+            await asyncio.Future()
+
+        shell = Shell(does, flow({**ONE, "b": {"kind": "do"}}))
+        run = await shell.start()
+        state = await shell.control.wait(run)
+        assert state.status == "failed"
+        assert state.error["code"] == "step.crashed"  # type: ignore[index]
+        assert asyncio.get_running_loop().time() < 2
+
+    play(main)
+
+
+def test_a_step_that_takes_too_long_is_stopped_and_tried_again() -> None:
+    async def main() -> None:
+        async def does(step: Any) -> int:
+            if step.attempt == 1:
+                await asyncio.Future()
+            return step.attempt
+
+        nodes = {"a": {"kind": "do", "timeout": 5, "retry": {"attempts": 2, "backoff": 1}}}
+        shell = Shell(does, flow(nodes, outputs={"n": "${{ nodes.a.output }}"}))
+        run = await shell.start()
+        state = await shell.control.wait(run)
+        assert state.outputs == {"n": 2}
+        failed = [e.fact.error["code"] for e in await shell.journal.read(run) if e.kind == "step.failed"]
+        assert failed == ["step.timeout"]
+
+    play(main)
+
+
+def test_what_was_kept_is_not_called_again_on_a_retry() -> None:
+    async def main() -> None:
+        calls: list[int] = []
+
+        async def does(step: Any) -> Any:
+            async def call() -> dict[str, int]:
+                calls.append(step.attempt)
+                return {"n": len(calls)}
+
+            got = await step.once("call", call)
+            if step.attempt < 3:
+                raise ConnectionError("later")
+            return got
+
+        from penstock.errors import StepFailed
+
+        async def wrapped(step: Any) -> Any:
+            try:
+                return await does(step)
+            except ConnectionError as error:
+                raise StepFailed(str(error)) from None
+
+        nodes = {"a": {"kind": "do", "retry": {"attempts": 3, "backoff": 1}}}
+        shell = Shell(wrapped, flow(nodes, outputs={"n": "${{ nodes.a.output.n }}"}))
+        state = await shell.control.wait(await shell.start())
+        assert (state.outputs, calls) == ({"n": 1}, [1])
+
+    play(main)
+
+
+def test_many_runs_wait_their_turn_in_the_journal_alone_and_all_end() -> None:
+    async def main() -> None:
+        at_once = most = 0
+
+        async def does(step: Any) -> None:
+            nonlocal at_once, most
+            at_once += 1
+            most = max(most, at_once)
+            await asyncio.sleep(1)
+            at_once -= 1
+
+        shell = Shell(does, flow(ONE), running=5)
+        runs = [await shell.start() for _ in range(60)]
+        assert len(shell.control._boxes) <= 5
+        states = [await shell.control.wait(run) for run in runs]
+        assert {s.status for s in states} == {"completed"}
+        assert most == 5
+
+    play(main)
+
+
+def test_a_waiting_run_gives_its_place_to_others() -> None:
+    async def main() -> None:
+        asking = flow({"q": {"kind": "human", "with": {"title": "?"}}}, name="asking")
+        shell = Shell(nothing, flow(ONE), asking, running=2)
+        waiting = [await shell.start("asking") for _ in range(6)]
+        state = await shell.control.wait(await shell.start())
+        assert state.status == "completed"
+        page = await shell.runs.list("default", asks=True)
+        assert len(page.items) == 6
+        for run in waiting:
+            await shell.control.answer(run, "q#1", "approve", "ada")
+        assert {(await shell.control.wait(run)).status for run in waiting} == {"completed"}
+
+    play(main)
+
+
+def test_answers_are_checked_and_count_once() -> None:
+    async def main() -> None:
+        ask = {"title": "Ship?", "comment": "on_reject", "choices": ["approve", "reject"]}
+        shell = Shell(
+            nothing, flow({"q": {"kind": "human", "with": ask}}, outputs={"d": "${{ nodes.q.output.decision }}"})
+        )
+        run = await shell.start()
+        await shell.control.wait(run, lambda s: s.asking > 0)
+        answer = shell.control.answer
+        for bad, code in (("perhaps", "approval.bad_decision"), ("reject", "approval.comment_required")):
+            with pytest.raises(Invalid) as caught:
+                await answer(run, "q#1", bad, "ada")
+            assert caught.value.code == code
+        outcomes = await asyncio.gather(
+            answer(run, "q#1", "approve", "ada"), answer(run, "q#1", "approve", "bob"), return_exceptions=True
+        )
+        assert sorted(type(o).__name__ for o in outcomes) == ["Conflict", "NoneType"]
+        assert (await shell.control.wait(run)).outputs == {"d": "approve"}
+        with pytest.raises(NotFound):
+            await answer(run, "zz#1", "approve", "ada")
+
+    play(main)
+
+
+def test_a_sub_workflow_is_a_run_of_its_own_and_its_outputs_come_back() -> None:
+    async def main() -> None:
+        async def does(step: Any) -> int:
+            return 41
+
+        child = flow(ONE, name="child", outputs={"n": "${{ nodes.a.output + 1 }}"})
+        parent = flow(
+            {"s": {"kind": "subflow", "with": {"workflow": "child"}}}, outputs={"n": "${{ nodes.s.output.n }}"}
+        )
+        shell = Shell(does, parent, child)
+        run = await shell.start()
+        assert (await shell.control.wait(run)).outputs == {"n": 42}
+        rows = (await shell.runs.list("default", parent=run)).items
+        assert [row.workflow for row in rows] == ["child"]
+
+    play(main)
+
+
+def test_a_sub_workflow_that_is_not_there_fails_its_step() -> None:
+    async def main() -> None:
+        shell = Shell(nothing, flow({"s": {"kind": "subflow", "with": {"workflow": "gone"}}}))
+        state = await shell.control.wait(await shell.start())
+        assert state.error["code"] == "subflow.failed"  # type: ignore[index]
+
+    play(main)
+
+
+def test_sub_workflows_do_not_nest_for_ever() -> None:
+    async def main() -> None:
+        shell = Shell(nothing, flow({"s": {"kind": "subflow", "with": {"workflow": "flow"}}}))
+        state = await shell.control.wait(await shell.start())
+        assert state.status == "failed"
+        assert len((await shell.runs.list("default", limit=100)).items) == 11
+
+    play(main)
+
+
+def test_cancelling_a_run_cancels_its_child() -> None:
+    async def main() -> None:
+        async def hang(step: Any) -> None:
+            await asyncio.Future()
+
+        shell = Shell(hang, flow({"s": {"kind": "subflow", "with": {"workflow": "child"}}}), flow(ONE, name="child"))
+        run = await shell.start()
+        await asyncio.sleep(3)
+        await shell.control.cancel(run, "ada")
+        child = (await shell.runs.list("default", parent=run)).items[0].run_id
+        assert (await shell.control.wait(child)).status == "cancelled"
+
+    play(main)
+
+
+def test_a_parent_hears_of_a_child_that_ended_while_nobody_listened() -> None:
+    async def main() -> None:
+        parent = flow({"s": {"kind": "subflow", "with": {"workflow": "child"}}})
+        shell = Shell(nothing, parent, flow(ONE, name="child"))
+        told = shell.control.tell
+
+        def deaf(run_id: str, news: Any) -> None:
+            if type(news).__name__ != "ChildEnded":
+                told(run_id, news)
+
+        shell.control.tell = deaf  # type: ignore[method-assign]
+        state = await shell.control.wait(await shell.start())
+        assert state.status == "completed"
+
+    play(main)
+
+
+def test_big_values_are_artifacts_and_the_journal_holds_pointers() -> None:
+    async def main() -> None:
+        async def does(step: Any) -> Any:
+            if step.step_id == "a#1":
+                return {"text": "x" * 200_000, "n": 3}
+            return len(step.input["v"]["text"])
+
+        nodes = {**ONE, "b": {"kind": "do", "with": {"v": "${{ nodes.a.output }}"}}}
+        edges = [{"from": "a", "to": "b", "when": "${{ nodes.a.output.n == 3 }}"}]
+        outputs = {"n": "${{ nodes.b.output }}", "all": "${{ nodes.a.output }}"}
+        shell = Shell(does, flow(nodes, edges, outputs=outputs))
+        run = await shell.start()
+        state = await shell.control.wait(run)
+        assert state.status == "completed", state.error
+        events = await shell.journal.read(run)
+        assert all(len(str(ev.encode(e.fact))) < 70_000 for e in events)
+        assert len(shell.objects) == 3, "one each for the output, the input and the outputs"
+
+    play(main)
+
+
+def test_a_fork_goes_on_from_the_middle_with_another_input_and_keeps_what_was_kept() -> None:
+    async def main() -> None:
+        calls: list[str] = []
+
+        async def does(step: Any) -> Any:
+            if step.step_id == "a#1":
+
+                async def call() -> int:
+                    calls.append(step.run_id)
+                    return 1
+
+                return await step.once("c", call)
+            return step.input.get("x")
+
+        nodes = {**ONE, "b": {"kind": "do", "with": {"x": "${{ nodes.a.output }}"}}}
+        shell = Shell(does, flow(nodes, [{"from": "a", "to": "b"}], outputs={"x": "${{ nodes.b.output }}"}))
+        run = await shell.start()
+        assert (await shell.control.wait(run)).outputs == {"x": 1}
+        scheduled = next(
+            e.seq for e in await shell.journal.read(run) if e.kind == "step.scheduled" and e.fact.step == "b#1"
+        )
+        fork = await shell.control.fork(run, scheduled, "ada", {"b#1": {"x": "edited"}})
+        assert (await shell.control.wait(fork)).outputs == {"x": "edited"}
+        assert calls == [run]
+        with pytest.raises(Invalid):
+            await shell.control.fork(run, 10_000, "ada")
+
+    play(main)
+
+
+def test_a_paused_run_goes_on_when_it_is_resumed() -> None:
+    async def main() -> None:
+        async def does(step: Any) -> Any:
+            if step.input.get("bad"):
+                raise ValueError("bad")
+            return 1
+
+        shell = Shell(does, flow({"a": {"kind": "do", "with": {"bad": True}, "on_error": "pause"}}))
+        run = await shell.start()
+        await shell.control.wait(run, lambda s: s.status == "paused")
+        with pytest.raises(Invalid):
+            await shell.control.resume(run, "ada", {"zz#1": {}})
+        await shell.control.resume(run, "ada", {"a#1": {"bad": False}})
+        assert (await shell.control.wait(run)).status == "completed"
+        with pytest.raises(Conflict):
+            await shell.control.resume(run, "ada")
+
+    play(main)
+
+
+def test_an_unknown_run_is_not_found() -> None:
+    async def main() -> None:
+        shell = Shell(nothing, flow(ONE))
+        for ask in (
+            shell.control.cancel("run-none", "ada"),
+            shell.control.wait("run-none"),
+            shell.control.state("run-none"),
+        ):
+            with pytest.raises(NotFound):
+                await ask
+        assert shell.control._boxes == {}
+
+    play(main)
+
+
+def test_timers_ring_on_time() -> None:
+    async def main() -> None:
+        shell = Shell(nothing, flow({"w": {"kind": "wait", "with": {"seconds": 3600}}}))
+        run = await shell.start()
+        await shell.control.wait(run)
+        assert 3600 <= asyncio.get_running_loop().time() < 3602
+
+    play(main)
