@@ -54,10 +54,12 @@ class Settings(BaseSettings):
 
 
 class Penstock:
-    """Everything, in this process. `async with` starts and stops it."""
+    """Everything, in this process. `async with` starts and stops it. With `active` False it runs nothing, and so may be
+    opened beside the process that owns the data folder: to read, and to change what is no run."""
 
-    def __init__(self, settings: Settings, kinds: Mapping[str, NodeKind] | None = None) -> None:
+    def __init__(self, settings: Settings, kinds: Mapping[str, NodeKind] | None = None, active: bool = True) -> None:
         self.settings = settings
+        self.active = active
         self._given = dict(kinds or {})
         self._lock: Any = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -67,7 +69,7 @@ class Penstock:
         settings = self.settings
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         shared = settings.journal.startswith(("postgresql://", "postgres://"))
-        if not shared:
+        if self.active and not shared:
             self._lock = hold_folder(settings.data)
         try:
             await self._open(shared)
@@ -101,6 +103,8 @@ class Penstock:
             f"{os.uname().nodename}-{os.getpid()}",
             settings.executor_places,
         )
+        if not self.active:
+            return
         self.executor.begin()
         if not shared:
             await self.control.recover()
