@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import importlib.metadata
+import importlib.resources
 import os
 import secrets
 import time
@@ -25,10 +27,20 @@ from .engine.state import RunState
 from .errors import Conflict, Invalid
 from .executor import Executor
 from .gate import Gate, Request
+from .nodes.code import Code
+from .nodes.function import Function
+from .nodes.http import Http
+from .nodes.human import Human
+from .nodes.plan import Plan
+from .nodes.render import Render
+from .nodes.subflow import Subflow
+from .nodes.tool import Tool
+from .nodes.wait import WaitKind
 from .ports import Draft, NodeKind
 from .stores.catalog import RunList, WorkflowCatalog
 from .stores.objects import Objects
 from .stores.vault import SealedVault
+from .tools.registry import Servers
 
 
 class Settings(BaseSettings):
@@ -88,7 +100,8 @@ class Penstock:
         self.vault = SealedVault(database, settings.data / "vault.key", self.clock)
         self.workflows = WorkflowCatalog(database, self.clock)
         self.runs = RunList(database, self.clock)
-        self.kinds = {**load_kinds(), **self._given}
+        self.servers = Servers()
+        self.kinds = {**load_kinds(self.servers), **self._given}
         self.control = Control(
             journal, self.runs, self.bus, self.artifacts, self._version, self.clock, new_run_id, settings.running
         )
@@ -122,7 +135,7 @@ class Penstock:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.control.close()
         await self.bus.close()
-        for one in {id(k): k for k in self.kinds.values()}.values():
+        for one in (*self.kinds.values(), self.servers):
             if (close := getattr(one, "aclose", None)) is not None:
                 await close()
         await self.database.close()
@@ -161,18 +174,37 @@ async def local(
         yield penstock
 
 
-def load_kinds() -> dict[str, NodeKind]:
-    """The node kinds of this installation by name: ours, and those of the entry point group `penstock.nodes`."""
-    from .nodes.function import Function  # noqa: PLC0415 - kinds are loaded when a process needs them
-    from .nodes.human import Human  # noqa: PLC0415
-    from .nodes.plan import Plan  # noqa: PLC0415
-    from .nodes.render import Render  # noqa: PLC0415
-    from .nodes.subflow import Subflow  # noqa: PLC0415
-    from .nodes.wait import WaitKind  # noqa: PLC0415
-
+def load_kinds(servers: Servers) -> dict[str, NodeKind]:
+    """The node kinds of this installation by name: ours, and those of the entry point group `penstock.nodes`, each a class
+    whose call without arguments gives the kind. Raises Invalid, code `kind.broken`, for one that cannot be loaded."""
     functions = Function()
-    kinds: list[NodeKind] = [functions, Plan(functions), Human(), Render(), Subflow(), WaitKind()]
+    kinds: list[NodeKind] = [
+        functions,
+        Code(),
+        Http(),
+        Tool(servers),
+        Plan(functions),
+        Human(),
+        Subflow(),
+        Render(),
+        WaitKind(),
+    ]
+    for point in importlib.metadata.entry_points(group="penstock.nodes"):
+        try:
+            kinds.append(point.load()())
+        except Exception as error:
+            raise Invalid(
+                f"the node kind {point.name} ({point.value}) cannot be loaded: {error}", code="kind.broken"
+            ) from error
     return {kind.name: kind for kind in kinds}
+
+
+def packaged_workflows() -> dict[str, str]:
+    """The documents that come with Penstock, by name."""
+    folder = importlib.resources.files(__package__).joinpath("workflows")
+    return {
+        file.name.removesuffix(".yaml"): file.read_text() for file in folder.iterdir() if file.name.endswith(".yaml")
+    }
 
 
 async def open_journal(settings: Settings) -> tuple[Any, Any]:
