@@ -22,6 +22,7 @@ from .resolve import PythonNames, WebNames, web_imports
 
 FILE_LIMIT = 4 << 20  # bytes
 HOT = 25
+_BLOCKS = ("finalbody", "orelse", "handlers", "cases", "body")
 
 
 @dataclass(slots=True)
@@ -88,7 +89,7 @@ def build(
         except (SyntaxError, ValueError, RecursionError, MemoryError, OSError) as error:
             skipped.append({"path": path, "reason": f"{type(error).__name__}: {error}"})
     graph = Graph()
-    _add_python(graph, modules)
+    _add_python(graph, modules, root.name)
     _add_web(graph, web)
     if definitions:
         for module in modules:
@@ -130,9 +131,9 @@ def _collect_imports(body: list[ast.stmt], late: bool, out: list[_Import]) -> No
             stack.extend((child, late) for child in reversed(node.orelse))
             stack.extend((child, True) for child in reversed(node.body))
         else:
-            inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            if not isinstance(node, ast.expr):  # no statement hides in an expression
-                stack.extend((child, late or inside) for child in reversed(list(ast.iter_child_nodes(node))))
+            inside = late or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            for block in _BLOCKS:  # no statement hides in an expression
+                stack.extend((child, inside) for child in reversed(getattr(node, block, ())))
 
 
 def _for_types_only(test: ast.expr) -> bool:
@@ -154,8 +155,8 @@ def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, str, 
                 yield from _definitions(block, prefix)
 
 
-def _add_python(graph: Graph, modules: list[_Module]) -> None:
-    names = PythonNames([module.path for module in modules])
+def _add_python(graph: Graph, modules: list[_Module], root_name: str) -> None:
+    names = PythonNames([module.path for module in modules], root_name)
     for module in modules:
         node = {"kind": "module", "name": names.name_of[module.path], "path": module.path, "lines": module.lines}
         node |= {"language": "Python"} | ({"doc": module.doc} if module.doc else {})

@@ -17,15 +17,17 @@ _WEB_IMPORT = re.compile(
 
 class PythonNames:
     """The dotted names of Python files, counted from the folder above their outermost package; a file in no package
-    also answers to its path from the top of the repository or of `src/`."""
+    also answers to its path from the top of the repository or of `src/`. `root_name` is what the top folder is called,
+    for when it is a package itself."""
 
-    def __init__(self, paths: list[str]) -> None:
+    def __init__(self, paths: list[str], root_name: str = "") -> None:
         self._paths = frozenset(paths)
         self.name_of: dict[str, str] = {}
         self._files: dict[str, list[str]] = {}
+        top = root_name if "__init__.py" in self._paths else ""
         for path in paths:
             base = _source_root(path, self._paths)
-            self.name_of[path] = _dotted(path[len(base) :])
+            self.name_of[path] = _dotted(f"{top}/{path}" if top else path[len(base) :])
             for name in {self.name_of[path], _dotted(path), _dotted(path.removeprefix("src/"))}:
                 self._files.setdefault(name, []).append(path)
 

@@ -151,10 +151,14 @@ def _ruff_findings(process: subprocess.Popen[bytes], root: Path, level: str) -> 
     if process.returncode != 0:
         said = err.decode("utf-8", "replace").strip()[-2000:]
         raise CallFailed("linter.failed", f"ruff ended with {process.returncode}: {said}")
+    unreadable: set[str] = set()
     for raw in json.loads(out or b"[]"):
         path = Path(raw["filename"]).relative_to(root).as_posix()
         code = raw["code"]
         if code in (None, "invalid-syntax", "syntax-error"):
+            if path in unreadable:
+                continue  # the second syntax error is mostly the first one's echo
+            unreadable.add(path)
             code, weight, hint = "python.syntax", "high", "Python cannot run this file."
         else:
             weight, hint = rules.severity(code, level), rules.HINTS.get(code, "")
