@@ -55,6 +55,14 @@ class Allow(BaseModel):
                 raise ValueError(f"{path!r} is not an absolute path")
         return [os.path.normpath(path) for path in paths]
 
+    @field_validator("env")
+    @classmethod
+    def _variables(cls, env: dict[str, str]) -> dict[str, str]:
+        for name, value in env.items():
+            if not name or "=" in name or "\0" in name + value:
+                raise ValueError(f"{name!r} cannot be a variable of the environment")
+        return env
+
 
 class CodeConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
