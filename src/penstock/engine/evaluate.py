@@ -21,7 +21,7 @@ from typing import Any
 
 from .functions import FUNCTIONS
 from .syntax import Tree
-from .tokens import Fault
+from .tokens import INT_MAX, INT_MIN, Fault
 from .values import Account, Path, describe, equal, kind, number, order, pick, show, spell, walk
 
 Closure = Callable[[Account], Any]
@@ -67,7 +67,7 @@ def weighed(closure: Closure) -> Closure:
 
 def weight(tree: Tree) -> int:
     """The steps of one evaluation of `tree`, without what its macros and functions charge."""
-    return 1 + sum(weight(kid) for kid in tree.kids)
+    return _WEIGHTS.get(tree.op, 1) + sum(weight(kid) for kid in tree.kids)
 
 
 def build(tree: Tree) -> Closure:
@@ -221,7 +221,7 @@ def _call(tree: Tree) -> Closure:
     position = tree.position
 
     def call(account: Account) -> Any:
-        account.step(1)
+        account.step(8)
         values = [arg(account) for arg in args]
         try:
             return function(account, *values)
@@ -273,6 +273,10 @@ def _arithmetic(tree: Tree) -> Closure:
 
     def run(account: Account) -> Any:
         a, b = left(account), right(account)
+        if type(a) is int and type(b) is int and op in "+-*":
+            value = compute(a, b)
+            if INT_MIN <= value <= INT_MAX:
+                return value
         kinds = {kind(a), kind(b)}
         if kinds <= {"int", "double"}:
             if op == "%" and kinds != {"int"}:
@@ -393,6 +397,7 @@ def _charged(account: Account, items: list[Any]) -> list[Any]:
 
 
 _NOTHING = object()
+_WEIGHTS = {"[]": 4, "{}": 6, "+": 3, "-": 3, "*": 3, "/": 12, "%": 12, "neg": 5, "has": 3, "index": 3}
 _BUILDERS: dict[str, Callable[[Tree], Closure]] = {
     "member": _member,
     "index": _index,

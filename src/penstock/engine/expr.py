@@ -18,7 +18,7 @@ from .evaluate import Closure, build, constructs, path_of, weighed
 from .functions import FUNCTIONS
 from .syntax import MAX_SOURCE, NODE_MEMBERS, ROOTS, Parser, Tree, parse
 from .tokens import ExpressionError, Fault, suggestion, tokenize
-from .values import Account, Path, describe, kind, text, walk
+from .values import Account, Path, describe, text, walk
 
 __all__ = ["Expression", "ExpressionError", "Template", "compile_expression", "compile_template"]
 
@@ -65,8 +65,9 @@ class Expression:
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
 
-    def evaluate(self, scope: Mapping[str, Any]) -> Any:
-        """The value in `scope`, a mapping of the roots. Parts of the scope come back as they are, not copied.
+    def evaluate(self, scope: Mapping[str, Any], account: Account | None = None) -> Any:
+        """The value in `scope`, a mapping of the roots. Parts of the scope come back as they are, not copied. `account` is
+        what it may cost, where several expressions share that.
 
         Raises ExpressionError (expr.missing, type, range, value, arithmetic, overflow, too_costly, too_large).
         """
@@ -83,7 +84,7 @@ class Expression:
             closure = self._closure
             if closure is None:
                 closure = self._build()
-            return closure(Account(dict(scope)))
+            return closure(account or Account(dict(scope)))
         except Fault as fault:
             raise self._error(fault) from None
         except RecursionError:
@@ -207,7 +208,7 @@ class Template:
 
     __slots__ = ("_make", "constant", "expressions", "places", "refs", "roots", "value")
 
-    def __init__(self, value: Any, expressions: list[Expression], make: Callable[[Mapping[str, Any]], Any] | None):
+    def __init__(self, value: Any, expressions: list[Expression], make: Maker | None):
         self.value = value
         self.expressions = tuple(expressions)
         self.places = frozenset(expression.pointer for expression in expressions)
@@ -224,10 +225,10 @@ class Template:
         string, strings are put in as they are and other values as JSON. Constant parts are shared, not copied.
 
         Raises ExpressionError, with the pointer of the place."""
-        return self.value if self._make is None else self._make(scope)
+        return self.value if self._make is None else self._make(scope, Account(dict(scope)))
 
 
-Maker = Callable[[Mapping[str, Any]], Any]
+Maker = Callable[[Mapping[str, Any], Account], Any]  # the account is shared by all expressions of a template
 
 
 def compile_template(value: Any, at: str = "") -> Template:
@@ -279,12 +280,12 @@ def _compile(value: Any, at: Place, found: list[Expression], problems: list[Prob
             make = _compile(part, (at, key), found, problems, depth + 1)
             if make is not None:
                 made.append((key, make))
-        return (lambda scope: {**value, **{key: make(scope) for key, make in made}}) if made else None
+        return (lambda scope, account: {**value, **{key: make(scope, account) for key, make in made}}) if made else None
     parts = [_compile(part, (at, index), found, problems, depth + 1) for index, part in enumerate(value)]
     if not any(parts):
         return None
     pairs = list(zip(parts, value, strict=True))
-    return lambda scope: [part if make is None else make(scope) for make, part in pairs]
+    return lambda scope, account: [part if make is None else make(scope, account) for make, part in pairs]
 
 
 def escape(key: Any) -> str:
@@ -313,8 +314,8 @@ def _text(value: str, at: str, found: list[Expression]) -> Maker | None:
         return parts[1].evaluate
     pieces = [(part, None) if isinstance(part, str) else ("", part) for part in parts]
 
-    def make(scope: Mapping[str, Any]) -> str:
-        return "".join([literal if part is None else _inserted(part, scope) for literal, part in pieces])
+    def make(scope: Mapping[str, Any], account: Account) -> str:
+        return "".join([literal if part is None else _inserted(part, scope, account) for literal, part in pieces])
 
     return make
 
@@ -323,11 +324,10 @@ def _blank(part: str | Expression) -> bool:
     return isinstance(part, str) and not part.strip()
 
 
-def _inserted(expression: Expression, scope: Mapping[str, Any]) -> str:
-    value = expression.evaluate(scope)
-    if kind(value) in ("map", "list"):
-        try:
-            Account({}).weigh(value)
-        except Fault as fault:
-            raise _located(fault, expression.source, expression.pointer) from None
+def _inserted(expression: Expression, scope: Mapping[str, Any], account: Account) -> str:
+    value = expression.evaluate(scope, account)
+    try:
+        account.weigh(value)
+    except Fault as fault:
+        raise _located(fault, expression.source, expression.pointer) from None
     return text(value)

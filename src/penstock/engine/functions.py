@@ -84,7 +84,7 @@ def _substring(value: str, start: int, end: int | None = None) -> str:
     return value[start:end]
 
 
-_CLASS = re.compile(r"\\[wWdDsSpPbB]|\[|\.")
+_CLASS = re.compile(r"\\[wWdDsSpPbB]|\[\^")  # each is hundreds of ranges of Unicode
 _COUNT = re.compile(r"\{(\d+)(?:,(\d*))?\}")
 
 
@@ -96,7 +96,7 @@ def _matches(account: Account, value: Any, pattern: Any) -> bool:
     times = 1
     for low, high in _COUNT.findall(pattern):
         times *= max(int((high or low)[:6]), 1)
-    account.step(300 + times * (8 * len(pattern) + 1500 * len(_CLASS.findall(pattern))) // 4 + (len(value) >> 3))
+    account.step(200 + times * (2 * len(pattern) + 1000 * len(_CLASS.findall(pattern))) + (len(value) >> 3))
     try:
         return linear_match(pattern, value)
     except ValueError as error:
@@ -132,7 +132,7 @@ def _regex() -> Any:
 
 def _numbers(account: Account, name: str, values: tuple[Any, ...]) -> list[Any]:
     items = values if len(values) != 1 or not isinstance(values[0], (list, tuple)) else values[0]
-    account.step(1 + len(items))
+    account.step(1 + 3 * len(items))
     for item in items:
         expect(item, "int|double", f"{name}()")
     return list(items)

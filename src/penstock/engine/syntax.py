@@ -209,6 +209,8 @@ class Parser:
         if name in constants:
             return self.make("literal", token.position, value=constants[name])
         if self.take("("):
+            if name in MACROS:
+                raise Fault("expr.syntax", f"{name} is called on a list: list.{name}(x, ...)", token.position)
             if name == "has":
                 return self.has(token)
             return self.call(token, self.items(")"))
@@ -228,9 +230,6 @@ class Parser:
 
     def call(self, token: Token, args: tuple[Tree, ...]) -> Tree:
         if token.value not in self.functions:
-            if token.value in MACROS:
-                message = f"{token.value} is called on a list: list.{token.value}(x, ...)"
-                raise Fault("expr.syntax", message, token.position)
             hint = suggestion(token.value, [*self.functions, *MACROS, "has"])
             raise Fault("expr.unknown_name", f"there is no function {token.value!r}", token.position, hint)
         _, least, most = self.functions[token.value]

@@ -16,6 +16,7 @@ from .tokens import INT_MAX, INT_MIN, Fault, suggestion
 STEPS = 400_000
 SPACE = 8_000_000
 MAX_VALUE_NODES = 200_000
+_ORDERED = frozenset({int, float, str})
 _ELSEWHERE = "compute it in a node"
 Path = tuple[tuple[str | int, ...], tuple[int, ...]]  # keys from the root on, and the position of each
 
@@ -64,7 +65,7 @@ class Account:
         if nodes > MAX_VALUE_NODES:
             self.space = -1
         self.create(8 * nodes + text)
-        self.step(nodes // 2)
+        self.step(nodes)
 
 
 def kind(value: Any) -> str:
@@ -125,11 +126,11 @@ def equal(account: Account, left: Any, right: Any) -> bool:
     """Deep equality. 1 equals 1.0; values of different kinds are unequal, true and 1 too."""
     if isinstance(left, (dict, list, tuple)):
         if isinstance(left, dict):
-            account.step(1 + len(left))
+            account.step(1 + 2 * len(left))
             if not isinstance(right, dict) or len(left) != len(right):
                 return False
             return all(key in right and equal(account, value, right[key]) for key, value in left.items())
-        account.step(1 + len(left))
+        account.step(1 + 2 * len(left))
         if not isinstance(right, (list, tuple)) or len(left) != len(right):
             return False
         return all(equal(account, a, b) for a, b in zip(left, right, strict=True))
@@ -142,7 +143,7 @@ def equal(account: Account, left: Any, right: Any) -> bool:
 
 def order(left: Any, right: Any) -> None:
     """Refuse to compare what has no order."""
-    if isinstance(left, str) and isinstance(right, str):
+    if type(left) is type(right) and type(left) in _ORDERED:
         return
     a, b = kind(left), kind(right)
     if a == b == "bool" or {a, b} <= {"int", "double"}:

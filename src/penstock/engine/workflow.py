@@ -105,7 +105,7 @@ class _Parser:
         self.document = document
         self.nodes: dict[str, Node] = {}
         self.sound = True  # whether every node and edge could be read, so that the graph means something
-        self.compiled: dict[str, Expression] = {}
+        self.numbers: list[int] = []  # of the edges that could be read: their place in the document
 
     def workflow(self, fingerprint: str) -> Workflow:
         document, reader = self.document, self.reader
@@ -259,6 +259,7 @@ class _Parser:
                 self.sound = False
                 continue
             seen[source, target] = index
+            self.numbers.append(index)
             out.append((source, target, when))
         return out
 
@@ -304,10 +305,10 @@ class _Parser:
             )
             if self.nodes[target].max_visits == 1:
                 hint = f"give {target} max_visits: the most times it may run"
-                add("graph.unbounded_cycle", f"/edges/{index}", f"nothing bounds the cycle {cycle}", hint)
+                add("graph.unbounded_cycle", f"/edges/{self.numbers[index]}", f"nothing bounds the cycle {cycle}", hint)
             elif when is None and len(self.nodes[source].outgoing) == 1:
                 message = f"{source} always goes back to {target}, so the cycle {cycle} ends only by failing"
-                add("graph.endless_cycle", f"/edges/{index}", message, "give the edge a when", "warning")
+                add("graph.endless_cycle", f"/edges/{self.numbers[index]}", message, "give the edge a when", "warning")
 
     def check_shape(self, shape: Shape) -> None:
         add = self.reader.add
