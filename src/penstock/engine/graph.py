@@ -24,13 +24,14 @@ class Shape:
 
 
 def shape_of(names: Sequence[str], edges: Sequence[tuple[str, str]], heads: frozenset[str] = frozenset()) -> Shape:
-    """The shape. A run starts at the nodes nothing leads to; if there is none, at the source of the first edge. `heads` may be
+    """The shape. A run starts at the nodes no other leads to; if there is none, at the source of the first edge. `heads` may be
     visited again: where a cycle can be entered in two places, the search goes to them first, so that it is closed there."""
     leaving: dict[str, list[int]] = {name: [] for name in names}
     entered: set[str] = set()
     for index, (source, target) in enumerate(edges):
         leaving[source].append(index)
-        entered.add(target)
+        if source != target:
+            entered.add(target)
     if heads:
         for indexes in leaving.values():
             indexes.sort(key=lambda index: edges[index][1] not in heads)

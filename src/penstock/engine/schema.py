@@ -14,12 +14,9 @@ from .fields import MAX_EDGES, MAX_NODES, NODE_NAME, SLUG
 
 ID = "urn:penstock:workflow:1"
 
-_DURATION = {
-    "oneOf": [
-        {"type": "number", "minimum": 0},
-        {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"},
-    ]
-}
+_WORDS = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"}
+_DURATION = [{"type": "number", "exclusiveMinimum": 0}, _WORDS]
+_WAIT = [{"type": "number", "minimum": 0}, _WORDS]
 _SCHEMA = {"type": ["object", "boolean"]}
 
 
@@ -27,8 +24,8 @@ def _key(description: str, **schema: Any) -> dict[str, Any]:
     return {"description": description, **schema}
 
 
-def _duration(description: str, **more: Any) -> dict[str, Any]:
-    return {"description": description, **_DURATION, **more}
+def _duration(description: str) -> dict[str, Any]:
+    return {"description": description, "oneOf": _DURATION}
 
 
 def _expression(description: str, example: str) -> dict[str, Any]:
@@ -54,9 +51,9 @@ def _retry() -> dict[str, Any]:
                 "additionalProperties": False,
                 "properties": {
                     "attempts": attempts,
-                    "backoff": _duration("The wait before the second attempt.", default="1s"),
+                    "backoff": _key("The wait before the second attempt.", oneOf=_WAIT, default="1s"),
                     "factor": wait,
-                    "max": _duration("No wait is longer than this.", default="1m"),
+                    "max": _key("No wait is longer than this.", oneOf=_WAIT, default="1m"),
                     "jitter": spread,
                 },
             },
@@ -75,7 +72,7 @@ def _limits() -> dict[str, Any]:
         properties={
             "tokens": _key("Tokens of all models together.", **count),
             "usd": _key("US dollars, exactly.", **money),
-            "seconds": {"description": "Time from start to end.", "oneOf": [*_DURATION["oneOf"], {"type": "null"}]},
+            "seconds": {"description": "Time from start to end.", "oneOf": [*_DURATION, {"type": "null"}]},
             "steps": _key("Steps, each item of a for_each counting as one.", **some),
             "parallel": _key("Steps in flight at the same time.", **some),
             "iterations": _key("Returns over edges that go back, and turns of agents.", **count),
