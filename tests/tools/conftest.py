@@ -36,7 +36,7 @@ def http_server() -> Iterator[str]:
         yield url
 
 
-class started:  # noqa: N801  (used as a function)
+class started:
     """A server process that prints its address; killed on the way out."""
 
     def __init__(self, args: list[str], env: dict[str, str] | None = None) -> None:

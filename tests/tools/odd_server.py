@@ -37,6 +37,10 @@ def misbehave(mode: str) -> None:
         sys.stdout.flush()
 
 
+def grandchild() -> int:
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid
+
+
 def serve(http: bool) -> None:
     import anyio
     import mcp_types as types
@@ -127,8 +131,7 @@ def serve(http: bool) -> None:
                     "", structured_content={"pid": os.getpid(), "key": dict(meta).get("penstock/idempotency-key")}
                 )
             case "grandchild":
-                child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-                return text("", structured_content={"pid": child.pid})
+                return text("", structured_content={"pid": grandchild()})
             case "environment":
                 return text("", structured_content=dict(os.environ))
             case "noise":

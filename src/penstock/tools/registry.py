@@ -98,8 +98,8 @@ class Servers:
         self, config: ServerConfig, capabilities: Sequence[str], tool: str | None
     ) -> tuple[ServerConfig, str]:
         offered = dict(config.capabilities)
-        if any(same_spelling(c, offered) is None for c in capabilities):
-            offered = {c: t.name for t in await self.tools(config.name) for c in t.capabilities} | offered
+        if capabilities and not offered:
+            offered = {c: t.name for t in await self.tools(config.name) for c in t.capabilities}
         for capability in capabilities:
             if same_spelling(capability, offered) is None:
                 hint = nearest(capability, offered)

@@ -1,0 +1,84 @@
+"""The kind `tool`, with real servers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from tests.nodes.stub import Step
+
+from penstock.errors import Invalid, NotFound, Unavailable
+from penstock.nodes.tool import Tool, ToolConfig
+from penstock.ports import NodeKind
+from penstock.tools.config import ServerConfig
+from penstock.tools.registry import Servers
+
+pytestmark = pytest.mark.anyio
+
+ODD = str(Path(__file__).parents[1] / "tools" / "odd_server.py")
+
+
+@pytest.fixture
+async def servers() -> AsyncIterator[Servers]:
+    pool = Servers([ServerConfig(name="odd", command=sys.executable, args=[ODD, "serve"])])
+    yield pool
+    await pool.aclose()
+
+
+def test_it_is_a_node_kind() -> None:
+    kind: NodeKind = Tool(Servers())
+    assert (kind.name, kind.Config, kind.literal) == ("tool", ToolConfig, frozenset())
+
+
+def test_a_step_says_what_it_wants() -> None:
+    with pytest.raises(ValidationError, match="name a capability or a tool"):
+        ToolConfig(server="odd")
+    with pytest.raises(ValidationError):
+        ToolConfig(tool="x", timeout_seconds=0)
+
+
+async def test_a_capability_of_the_built_in_server(servers: Servers, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n")
+    step = Step(tmp_path)
+    done = await Tool(servers).run(step, ToolConfig(capabilities=["code.files"], arguments={"path": str(tmp_path)}))
+    assert [entry["path"] for entry in done.output["files"]] == ["a.py"]
+    assert step.notes == ["code/list_files"]
+    assert step.kept == {}, "what only reads need not be kept"
+
+
+async def test_a_call_that_does_something_is_kept_and_made_once(servers: Servers, tmp_path: Path) -> None:
+    first = Step(tmp_path)
+    assert (await Tool(servers).run(first, ToolConfig(server="odd", tool="count"))).output == {"n": 1}
+    again = Step(tmp_path, kept=first.kept, attempt=2)
+    assert (await Tool(servers).run(again, ToolConfig(server="odd", tool="count"))).output == {"n": 1}
+    assert again.calls == []
+
+
+async def test_a_kept_answer_does_not_need_its_server(tmp_path: Path) -> None:
+    gone = Servers([ServerConfig(name="odd", command="/no/such/program")])
+    kept = Step(tmp_path, kept={"call": {"n": 1}})
+    assert (await Tool(gone).run(kept, ToolConfig(server="odd", tool="count"))).output == {"n": 1}
+    with pytest.raises(Unavailable):
+        await Tool(gone).run(Step(tmp_path), ToolConfig(server="odd", tool="count"))
+    await gone.aclose()
+
+
+async def test_the_steps_key_goes_along(servers: Servers, tmp_path: Path) -> None:
+    step = Step(tmp_path)
+    done = await Tool(servers).run(step, ToolConfig(server="odd", tool="whoami"))
+    assert done.output["key"] == step.key
+
+
+async def test_wrong_names_and_arguments_are_refused_before_any_call(servers: Servers, tmp_path: Path) -> None:
+    for config, error in (
+        (ToolConfig(capabilities=["code.fils"]), NotFound),
+        (ToolConfig(server="odd", tool="cuont"), NotFound),
+        (ToolConfig(server="odd", tool="echo", arguments={}), Invalid),
+    ):
+        step = Step(tmp_path)
+        with pytest.raises(error):
+            await Tool(servers).run(step, config)
+        assert step.kept == {}
