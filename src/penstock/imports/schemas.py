@@ -163,19 +163,35 @@ def _check_ref(ref: str, at: str, schemas: Mapping[str, Any], root: Mapping[str,
         message = f"{ref[:100]} leads out of the document, and nothing is fetched"
         hint = "put the schema under schemas, and refer to it as #/schemas/Name"
         return Problem("schema.remote_ref", message, at, hint)
-    keys = [key.replace("~1", "/").replace("~0", "~") for key in ref[1:].split("/")[1:]]
-    value: Any = {"schemas": schemas} if keys[:1] == ["schemas"] else root
+    if ref != "#" and not ref.startswith("#/"):
+        return Problem("schema.unknown_ref", f"{ref[:100]} leads nowhere", at, "write it as #/schemas/Name")
+    seen: set[str] = set()
+    while ref not in seen:
+        seen.add(ref)
+        keys = [key.replace("~1", "/").replace("~0", "~") for key in ref.split("/")[1:]]
+        target = _follow(keys, {"schemas": schemas} if keys[:1] == ["schemas"] else root)
+        if target is _NOWHERE:
+            hint = suggestion(keys[1], schemas) if keys[:1] == ["schemas"] and len(keys) > 1 else None
+            return Problem("schema.unknown_ref", f"{ref[:100]} leads nowhere", at, hint)
+        further = target.get("$ref") if isinstance(target, dict) else None
+        if not isinstance(further, str) or not (further == "#" or further.startswith("#/")):
+            return None
+        ref = further
+    return Problem("schema.endless", f"{ref[:100]} leads back to itself", at)
+
+
+_NOWHERE = object()
+
+
+def _follow(keys: list[str], value: Any) -> Any:
     for key in keys:
         if isinstance(value, Mapping) and key in value:
             value = value[key]
         elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
             value = value[int(key)]
         else:
-            hint = suggestion(keys[1], schemas) if keys[:1] == ["schemas"] and len(keys) > 1 else None
-            return Problem("schema.unknown_ref", f"{ref[:100]} leads nowhere", at, hint)
-    if ref != "#" and not ref.startswith("#/"):
-        return Problem("schema.unknown_ref", f"{ref[:100]} leads nowhere", at, "write it as #/schemas/Name")
-    return None
+            return _NOWHERE
+    return value
 
 
 def _check_names(value: Any, at: str, schemas: Mapping[str, Any]) -> Iterator[Problem]:
@@ -202,7 +218,8 @@ def _check_defaults(inputs: dict[str, Any], schemas: Mapping[str, Any]) -> list[
             place = f"{at}/default"
             for found in errors({**part, "schemas": schemas, "$defs": inputs.get("$defs", {})}, part["default"]):
                 message = f"the default is not what its schema asks for: {found.message}"
-                problems.append(Problem("schema.default", message, place + found.pointer, found.hint))
+                code = found.code if found.code.startswith("schema.") else "schema.default"
+                problems.append(Problem(code, message, place + found.pointer, found.hint))
     return problems
 
 

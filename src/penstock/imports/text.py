@@ -130,13 +130,14 @@ def _decode(data: bytes) -> str:
 class _Open:
     """A container that is being built."""
 
-    __slots__ = ("anchor", "key", "marks", "size", "value")
+    __slots__ = ("anchor", "key", "last", "marks", "size", "value")
 
     def __init__(self, value: Any, anchor: str | None) -> None:
         self.value = value
         self.anchor = anchor
         self.marks: dict[Any, Mark] = {}
-        self.key: Any = _NO_KEY
+        self.key: Any = _NO_KEY  # the key whose value comes next
+        self.last: Any = None  # the key that came last
         self.size = 2
 
 
@@ -220,13 +221,13 @@ class _Builder:
             pointer = self.pointer(key)
             self.source.problems.append(Problem("document.duplicate_key", message, pointer, None, *event.mark))
         top.marks[key] = event.mark
-        top.key = key
+        top.key = top.last = key
 
     def pointer(self, key: str) -> str:
         """The pointer of `key` in the innermost container."""
         parts: list[str] = []
         for outer in self.stack[:-1]:
-            parts.append(escape(outer.key if isinstance(outer.value, dict) else len(outer.value) - 1))
+            parts.append(escape(outer.last if isinstance(outer.value, dict) else len(outer.value) - 1))
         return "".join("/" + part for part in [*parts, escape(key)])
 
 
