@@ -128,7 +128,8 @@ class Connection:
         config = self.config
         if config.transport == "stdio":
             # Started before the SDK is imported: the two longest parts of a first call then run side by side.
-            self.child = await start_child(config)
+            with anyio.CancelScope(shield=True):  # half-way through, nobody would own the process
+                self.child = await start_child(config)
             streams: Any = child_streams(self.child)
             try:
                 await _import_sdk()
