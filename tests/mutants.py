@@ -172,7 +172,7 @@ def survives(defect: Defect, workdir: Path) -> bool:
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(source), "PENSTOCK_LIVES": "400"},
         capture_output=True,
-        timeout=900,
+        timeout=300,
         check=False,
     )
     return run.returncode == 0

@@ -14,13 +14,13 @@ what was in flight when a process died is sent again at the next start (`recover
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
-import structlog
 
 from .engine import decide as engine
 from .engine import events as ev
@@ -30,7 +30,7 @@ from .engine.workflow import Workflow
 from .errors import Conflict, Invalid, NotFound, PenstockError, Unavailable
 from .ports import Artifacts, Bus, Clock, Commit, Journal, Message, RunRow, Runs, Work
 
-log = structlog.get_logger("penstock.control")
+log = logging.getLogger("penstock.control")
 
 SPILL = 64 * 1024  # bytes of JSON above which a value is an artifact and the journal holds its pointer
 POLL = 1.0  # seconds between looks at what is due; within a process timers are exact
@@ -38,6 +38,7 @@ CACHED = 2_000  # idle runs whose state is kept in memory
 RUNNING = 512  # runs in progress at once in one process; the others wait as `queued`, in the journal alone
 DEPTH = 10  # sub-workflows within sub-workflows
 
+T = TypeVar("T")
 Watcher = Callable[[list[ev.Event], RunState], None]
 Versions = Callable[[str, str, int], Awaitable[tuple[int, Workflow]]]  # group, slug, number (0: the newest)
 
@@ -119,7 +120,11 @@ class Control:
     # --------------------------------------------------------------------------------------------- for callers
 
     async def start(self, start: Start) -> str:
-        """Create a run and, where there is room, begin it. Returns its id once it is durable."""
+        """Create a run and, where there is room, begin it. Returns its id once it is durable; a caller that goes away before
+        that does not stop it half way."""
+        return await asyncio.shield(self._spawn(self._start(start)))
+
+    async def _start(self, start: Start) -> str:
         run_id = start.run_id or self._new_id()
         now = self.clock()
         inputs = start.inputs
@@ -209,6 +214,9 @@ class Control:
     async def fork(self, run_id: str, at: int, actor: str, edits: dict[str, Any] | None = None) -> str:
         """A new run with the first `at` events of this one, going on by itself from there with `edits` to step inputs.
         Raises NotFound; Invalid (code `fork.bad_seq`) where there is nothing to go on from."""
+        return await asyncio.shield(self._spawn(self._fork(run_id, at, actor, edits)))
+
+    async def _fork(self, run_id: str, at: int, actor: str, edits: dict[str, Any] | None) -> str:
         history = await self.journal.read(run_id, 0, at)
         if not history:
             raise NotFound(f"no run {run_id}", code="run.not_found")
@@ -319,7 +327,7 @@ class Control:
             try:
                 await self.sweep()
             except PenstockError as error:
-                log.warning("sweep failed", error=error.message)
+                log.warning("sweep failed: %s", error.message)
             except Exception:
                 log.exception("sweep failed")
             await asyncio.sleep(POLL)
@@ -544,7 +552,7 @@ class Control:
             self._forget(box)
             return
         if box.failures in (1, 10):
-            log.error("a turn failed", run_id=box.run_id, failures=box.failures, exc_info=error)
+            log.error("run %s: a turn failed %d times", box.run_id, box.failures, exc_info=error)
 
         def again() -> None:
             box.busy = False
@@ -725,15 +733,16 @@ class Control:
                 fact.outputs = await self._put(fact.outputs)
                 state.outputs = fact.outputs
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("control task failed", exc_info=task.exception())
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, PenstockError):
+            log.error("control task failed", exc_info=error)
 
 
 def check_answer(ask: dict[str, Any], decision: str, comment: str | None) -> None:

@@ -18,7 +18,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
-import structlog
 from pydantic import ValidationError
 
 from .engine import decide as news
@@ -27,8 +26,6 @@ from .engine.events import Fact, SpendRefused
 from .engine.state import LEASE
 from .errors import Invalid, PenstockError, Refused, TimedOut, Unavailable
 from .ports import Artifacts, Bus, Clock, Done, Message, NodeKind, Vault, Wait, Work
-
-log = structlog.get_logger("penstock.executor")
 
 SPILL = 64 * 1024  # bytes of JSON above which an output is an artifact
 OUTPUT = 32 * 1024 * 1024  # bytes of JSON an output may have at all
@@ -72,6 +69,7 @@ class Executor:
         self._claims = itertools.count(1)
 
     def new_claim(self) -> str:
+        """A name nobody else has, given that no two executors have the same name."""
         return f"{self.name}/{next(self._claims)}"
 
     # ------------------------------------------------------------------------------------------------- running
@@ -260,7 +258,7 @@ def _configure(kind: NodeKind, given: Any) -> Any:
 
 
 class _Context:
-    """The StepContext of one delivery of one step. See ports.StepContext. Executors need names that differ: claims begin with them."""
+    """The StepContext of one delivery of one step; see ports.StepContext."""
 
     __slots__ = (
         "_claimed",

@@ -14,11 +14,12 @@ from penstock.bus.embedded import EmbeddedBus
 from penstock.control import Control, Start
 from penstock.engine import events as ev
 from penstock.engine.workflow import Workflow, parse
-from penstock.errors import Conflict, Invalid, NotFound
+from penstock.errors import Conflict, Invalid, NotFound, StepFailed
 from penstock.executor import Executor
 from penstock.nodes.human import Human
 from penstock.nodes.subflow import Subflow
 from penstock.nodes.wait import WaitKind
+from penstock.ports import Message, Work
 from penstock.stores.catalog import RunList
 from penstock.stores.journal_sqlite import SqliteJournal
 from penstock.stores.sqlite import Sqlite, create_schema
@@ -44,10 +45,17 @@ class Do:
 
 
 class Shell:
-    def __init__(self, does: Callable[[Any], Coroutine[Any, Any, Any]], *flows: Workflow, running: int = 100) -> None:
+    def __init__(
+        self,
+        does: Callable[[Any], Coroutine[Any, Any, Any]],
+        *flows: Workflow,
+        running: int = 100,
+        database: Sqlite | None = None,
+    ) -> None:
         self.flows = {flow.name: flow for flow in flows}
-        self.database = Sqlite(":memory:")
-        create_schema(self.database._writer)
+        self.database = database or Sqlite(":memory:")
+        if database is None:
+            create_schema(self.database._writer)
         self.objects: dict[str, bytes] = {}
         ids = itertools.count(1)
         clock = lambda: EPOCH + asyncio.get_running_loop().time()  # noqa: E731
@@ -160,8 +168,6 @@ def test_what_was_kept_is_not_called_again_on_a_retry() -> None:
             if step.attempt < 3:
                 raise ConnectionError("later")
             return got
-
-        from penstock.errors import StepFailed
 
         async def wrapped(step: Any) -> Any:
             try:
@@ -399,5 +405,96 @@ def test_timers_ring_on_time() -> None:
         run = await shell.start()
         await shell.control.wait(run)
         assert 3600 <= asyncio.get_running_loop().time() < 3602
+
+    play(main)
+
+
+def test_work_that_never_reached_the_bus_is_sent_at_the_next_look() -> None:
+    async def main() -> None:
+        class Dying(EmbeddedBus):
+            durable = True
+
+            async def publish(self, messages: Any) -> None:
+                await asyncio.Future()  # the process dies here, between the commit and the bus
+
+        first = Shell(nothing, flow(ONE))
+        first.control.bus = Dying()
+        start = asyncio.create_task(first.start())
+        await asyncio.sleep(0.1)
+        start.cancel()
+        first.sweeping.cancel()
+        assert await first.journal.outbox() == [("run-00001", 4)]
+        second = Shell(nothing, flow(ONE), database=first.database)
+        state = await second.control.wait("run-00001")
+        assert state.status == "completed"
+        assert asyncio.get_running_loop().time() < 3, "only its lease put it right"
+        assert await second.journal.outbox() == []
+
+    play(main)
+
+
+def test_a_caller_that_goes_away_does_not_leave_a_run_half_begun() -> None:
+    async def main() -> None:
+        shell = Shell(nothing, flow(ONE))
+        start = asyncio.create_task(shell.start())
+        await asyncio.sleep(0)
+        start.cancel()
+        await asyncio.sleep(1)
+        assert [row.status for row in (await shell.runs.list("default")).items] == ["completed"]
+
+    play(main)
+
+
+def test_a_restart_sends_at_once_what_was_in_flight() -> None:
+    async def main() -> None:
+        async def hang(step: Any) -> Any:
+            await asyncio.Future()
+
+        shell = Shell(hang, flow(ONE))
+        run = await shell.start()
+        await asyncio.sleep(1)
+        await shell.executor.close()
+        shell.executor = Executor(shell.bus, shell.control, {"do": Do(nothing)}, Objects({}), None, name="e2")  # type: ignore[arg-type]
+        shell.executor.begin()
+        assert await shell.control.recover() == 1
+        assert (await shell.control.wait(run)).status == "completed"
+        assert asyncio.get_running_loop().time() < 3, "only its lease put it right"
+
+    play(main)
+
+
+def test_a_delivery_nobody_wants_any_more_makes_no_further_call() -> None:
+    async def main() -> None:
+        made: list[str] = []
+
+        async def does(step: Any) -> Any:
+            for name in ("one", "two"):
+
+                async def call(name: str = name) -> str:
+                    made.append(name)
+                    return name
+
+                await step.once(name, call)
+
+        class Refusing:
+            """A control plane for which this delivery was lost between its first call and its end."""
+
+            def __init__(self) -> None:
+                self.told: list[Any] = []
+
+            def tell(self, run_id: str, news: Any) -> None:
+                self.told.append(news)
+
+            async def advance(self, run_id: str, news: Any) -> Any:
+                return () if type(news).__name__ == "Kept" else (news,)
+
+        bus, reports = EmbeddedBus(), Refusing()
+        executor = Executor(bus, reports, {"do": Do(does)}, Objects({}), None, name="e1")  # type: ignore[arg-type]
+        executor.begin()
+        work = Work("run-1", "a#1", "a", "do", "default", {}, 1, 1, "key")
+        await bus.publish([Message("task-requests", "run-1", work)])
+        await asyncio.sleep(1)
+        assert made == ["one"]
+        assert reports.told == []
 
     play(main)

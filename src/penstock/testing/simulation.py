@@ -13,6 +13,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
+import logging
 import random
 import selectors
 from collections import Counter
@@ -20,8 +22,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import structlog
-import structlog.testing
 from pydantic import BaseModel, ConfigDict
 
 from ..bus.embedded import EmbeddedBus
@@ -360,23 +360,33 @@ class Life:
 
 def live(seed: int, faults: Faults | None = None, check: bool = True) -> Life:
     """One life from `seed`. Raises Broken."""
-    surprises: list[str] = []
-
-    def overhear(logger: Any, method: str, event: dict[str, Any]) -> Any:
-        error = event.get("exc_info")
-        if isinstance(error, BaseException) and not isinstance(error, PenstockError):
-            surprises.append(f"{event['event']}: {error!r}")
-        raise structlog.DropEvent
-
+    surprises = _Surprises()
+    log = logging.getLogger("penstock.control")
+    log.addHandler(surprises)
+    log.propagate = False
     try:
-        with structlog.testing.capture_logs():
-            structlog.configure(processors=[overhear])
-            life = run_virtual(_live(seed, faults, check))
-        if surprises:
-            raise Broken(f"an error nobody meant: {surprises[0]}")
+        life = run_virtual(_live(seed, faults, check))
+        if surprises.errors:
+            raise Broken(f"an error nobody meant: {surprises.errors[0]!r}")
         return life
     except Broken as broken:
         raise Broken(f"seed {seed}: {broken}") from None
+    finally:
+        log.propagate = True
+        log.removeHandler(surprises)
+
+
+class _Surprises(logging.Handler):
+    """Errors that control logs and that are not the faults of this world."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.errors: list[BaseException] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and not isinstance(error, PenstockError):
+            self.errors.append(error)
 
 
 async def _live(seed: int, faults: Faults | None, check: bool) -> Life:
@@ -515,7 +525,7 @@ def check_journal(run_id: str, workflow: Workflow, events: Sequence[ev.Event]) -
     kept = Counter((e.fact.step, e.fact.key) for e in events if type(e.fact) is ev.StepKept)
     if doubled := [key for key, times in kept.items() if times > 1]:
         raise Broken(f"{run_id}: kept more than once: {doubled}")
-    if any(later.at < earlier.at for earlier, later in zip(events, events[1:], strict=False)):
+    if any(later.at < earlier.at for earlier, later in itertools.pairwise(events)):
         raise Broken(f"{run_id}: time goes backwards")
     state = RunState(run_id, workflow)
     for event in events:
