@@ -81,7 +81,7 @@ def build(
             if spoken == "Python":
                 modules.append(_parse(path, data, text))
             else:
-                web[path] = (text, text.count("\n") + 1)
+                web[path] = (text, _lines(text))
         except CallFailed as error:
             if error.code == "path.outside_root":
                 raise
@@ -107,7 +107,11 @@ def _parse(path: str, data: bytes, text: str) -> _Module:
     imports: list[_Import] = []
     _collect_imports(tree.body, False, imports)
     defines = list(_definitions(tree.body, ""))
-    return _Module(path, text.count("\n") + 1, imports, defines, _first_line(tree))
+    return _Module(path, _lines(text), imports, defines, _first_line(tree))
+
+
+def _lines(text: str) -> int:
+    return text.count("\n") + (1 if text and not text.endswith("\n") else 0)
 
 
 def _first_line(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> str | None:
