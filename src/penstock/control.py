@@ -159,7 +159,8 @@ class Control:
             self._running.discard(run_id)
             raise
         if not made:
-            self._running.discard(run_id)
+            if run_id not in self._boxes:  # else it is the one that was begun before, and goes on
+                self._running.discard(run_id)
             return run_id
         if state.status != "queued" and not state.terminal:
             self._boxes[run_id] = box
@@ -211,9 +212,12 @@ class Control:
         if not await self.advance(run_id, engine.Answered(step, answer, actor)):
             raise Conflict("this question has been decided already", code="approval.decided")
 
-    async def fork(self, run_id: str, at: int, actor: str, edits: dict[str, Any] | None = None) -> str:
+    async def fork(
+        self, run_id: str, at: int, actor: str, edits: dict[str, Any] | None = None, fork_id: str | None = None
+    ) -> str:
         """A new run with the first `at` events of this one, going on by itself from there with `edits` to step inputs.
-        Raises NotFound; Invalid (code `fork.bad_seq`) where there is nothing to go on from."""
+        `fork_id` is given where forking twice must be forking once. Raises NotFound; Invalid (code `fork.bad_seq`) where
+        there is nothing to go on from."""
         return await asyncio.shield(self._spawn(self._fork(run_id, at, actor, edits)))
 
     async def _fork(self, run_id: str, at: int, actor: str, edits: dict[str, Any] | None) -> str:
@@ -222,7 +226,7 @@ class Control:
             raise NotFound(f"no run {run_id}", code="run.not_found")
         created = history[0].fact
         _, workflow = await self._versions(created.group, created.workflow, created.version)
-        fork_id = self._new_id()
+        fork_id = fork_id or self._new_id()
         state = RunState(fork_id, workflow)
         mine = replace(created, parent=None, actor=actor)
         history = [ev.Event(history[0].seq, history[0].at, mine), *history[1:]]
@@ -245,7 +249,10 @@ class Control:
         await self._settle_slowly(turn, self.clock())
         said = list(turn.events)
         turn.events = [*history, *said]
-        await self.journal.create(self._commit_of(turn))
+        if not await self.journal.create(self._commit_of(turn)):
+            if fork_id not in self._boxes:
+                self._running.discard(fork_id)
+            return fork_id
         turn.events = said
         self._boxes[fork_id] = box
         await self._committed([turn])

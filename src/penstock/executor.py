@@ -72,6 +72,11 @@ class Executor:
         """A name nobody else has, given that no two executors have the same name."""
         return f"{self.name}/{next(self._claims)}"
 
+    @property
+    def held(self) -> int:
+        """Steps that are here now."""
+        return len(self._held)
+
     # ------------------------------------------------------------------------------------------------- running
 
     def begin(self) -> None:
