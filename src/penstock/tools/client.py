@@ -129,13 +129,13 @@ class Connection:
         if config.transport == "stdio":
             # Started before the SDK is imported: the two longest parts of a first call then run side by side.
             with anyio.CancelScope(shield=True):  # half-way through, nobody would own the process
-                self.child = await start_child(config)
-            streams: Any = child_streams(self.child)
+                child = self.child = await start_child(config)
+            streams: Any = child_streams(child)
             try:
                 await _import_sdk()
             except BaseException:
                 with anyio.CancelScope(shield=True):
-                    await self.child.stop()
+                    await child.stop()
                 raise
         else:
             await _import_sdk()
