@@ -218,9 +218,9 @@ class Control:
         """A new run with the first `at` events of this one, going on by itself from there with `edits` to step inputs.
         `fork_id` is given where forking twice must be forking once. Raises NotFound; Invalid (code `fork.bad_seq`) where
         there is nothing to go on from."""
-        return await asyncio.shield(self._spawn(self._fork(run_id, at, actor, edits)))
+        return await asyncio.shield(self._spawn(self._fork(run_id, at, actor, edits, fork_id)))
 
-    async def _fork(self, run_id: str, at: int, actor: str, edits: dict[str, Any] | None) -> str:
+    async def _fork(self, run_id: str, at: int, actor: str, edits: dict[str, Any] | None, fork_id: str | None) -> str:
         history = await self.journal.read(run_id, 0, at)
         if not history:
             raise NotFound(f"no run {run_id}", code="run.not_found")
