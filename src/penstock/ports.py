@@ -284,6 +284,10 @@ class Runs(Protocol):
         """Raises NotFound."""
         ...
 
+    async def counts(self) -> dict[str, int]:
+        """How many runs of all groups there are of each status, but for completed and cancelled ones."""
+        ...
+
     async def claim(self, group: str, key: str, body_digest: str, run_id: str) -> str:
         """The run id this idempotency key stands for: `run_id` if the key is new. Conflict (code
         `idempotency.body_differs`) when it was used with another body."""
