@@ -212,14 +212,25 @@ async def open_journal(settings: Settings) -> tuple[Any, Any]:
     url = settings.journal or f"sqlite:///{settings.data / 'penstock.db'}"
     if url.startswith("sqlite:///"):
         from .stores.journal_sqlite import SqliteJournal  # noqa: PLC0415
-        from .stores.sqlite import Sqlite, create_schema  # noqa: PLC0415
+        from .stores.migrations import prepare_sqlite  # noqa: PLC0415
+        from .stores.sqlite import Sqlite  # noqa: PLC0415
 
         path = Path(url.removeprefix("sqlite:///"))
-        new = not path.exists()
+        await asyncio.to_thread(prepare_sqlite, path)
         database = Sqlite(path)
-        if new:
-            await database.write(create_schema)
         return database, SqliteJournal(database)
+    if url.startswith(("postgresql://", "postgres://")):
+        from .stores.journal_postgres import PostgresJournal  # noqa: PLC0415
+        from .stores.migrations import prepare_postgres  # noqa: PLC0415
+        from .stores.postgres import Postgres  # noqa: PLC0415
+
+        shared = Postgres(url)
+        try:
+            await prepare_postgres(shared)
+        except BaseException:
+            await shared.close()
+            raise
+        return shared, PostgresJournal(shared)
     raise Invalid(f"journal: {url.split(':')[0]} is not sqlite or postgresql", code="settings.journal")
 
 

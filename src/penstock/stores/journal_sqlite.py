@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
 
-from ..engine.events import Event, decode, encode
+from ..engine.events import Event, decode
 from ..ports import Commit
+from .encoding import LAST, check_seqs, fact_text, json_text, plain
 from .sqlite import Sqlite
 
 _CREATE = """
@@ -22,10 +22,11 @@ WHERE run_id = ?1 AND head = ?2
 """
 _APPEND = "INSERT INTO events (run_id, seq, at, kind, data) VALUES (?, ?, ?, ?, ?)"
 _READ = "SELECT seq, at, kind, data FROM events WHERE run_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+_SENT = "DELETE FROM outbox WHERE run_id = ? AND seq = ?"
 _DUE = """
 SELECT run_id FROM runs WHERE wake_at <= ?1 AND wake_at IS NOT NULL AND status <> 'queued' ORDER BY wake_at LIMIT ?2
 """
-_QUEUED = "SELECT run_id FROM runs WHERE status = 'queued' AND created_at <= ?1 ORDER BY created_at LIMIT ?2"
+_QUEUED = "SELECT run_id FROM runs WHERE wake_at <= ?1 AND status = 'queued' ORDER BY wake_at LIMIT ?2"
 
 
 class SqliteJournal:
@@ -34,23 +35,24 @@ class SqliteJournal:
 
     async def create(self, commit: Commit) -> bool:
         row = commit.row
+        check_seqs(commit)
 
         def unit(connection: sqlite3.Connection) -> bool:
             made = connection.execute(
                 _CREATE,
                 (
-                    row.run_id,
-                    row.group,
-                    row.workflow,
+                    plain(row.run_id),
+                    plain(row.group),
+                    plain(row.workflow),
                     row.version,
                     row.status,
                     row.mode,
-                    row.actor,
+                    plain(row.actor),
                     row.created_at,
                     row.updated_at,
                     row.parent,
-                    row.error,
-                    asks_text(row.asks),
+                    row.error and plain(row.error),
+                    json_text(row.asks),
                     commit.events[-1].seq,
                     commit.wake,
                 ),
@@ -63,29 +65,34 @@ class SqliteJournal:
         return await self._db.write(unit)
 
     async def commit(self, commits: Sequence[Commit]) -> list[bool]:
+        for commit in commits:
+            check_seqs(commit)
         return await self._db.write(lambda connection: [_move(connection, commit) for commit in commits])
 
     async def read(self, run_id: str, after: int = 0, limit: int | None = None) -> list[Event]:
-        rows = await self._db.fetch(_READ, (run_id, after, -1 if limit is None else limit), large=limit is None)
+        rows = await self._db.fetch(
+            _READ, (run_id, min(after, LAST), -1 if limit is None else limit), large=limit is None
+        )
         return [Event(seq, at, decode(kind, orjson.loads(data))) for seq, at, kind, data in rows]
 
     async def due(self, now: float, limit: int = 100, queued: bool = False) -> list[str]:
         return [row[0] for row in await self._db.fetch(_QUEUED if queued else _DUE, (now, limit))]
 
     async def outbox(self, limit: int = 100) -> list[tuple[str, int]]:
-        return await self._db.fetch("SELECT run_id, seq FROM outbox ORDER BY rowid LIMIT ?1", (limit,))
+        return await self._db.fetch("SELECT run_id, seq FROM outbox ORDER BY position LIMIT ?1", (limit,))
 
     async def sent(self, messages: Sequence[tuple[str, int]]) -> None:
         if messages:
-            await self._db.write(lambda c: c.executemany("DELETE FROM outbox WHERE run_id = ? AND seq = ?", messages))
+            await self._db.write(lambda c: c.executemany(_SENT, [(plain(r), s) for r, s in messages]))
 
 
 def _move(connection: sqlite3.Connection, commit: Commit) -> bool:
     row = commit.row
     head = commit.events[-1].seq if commit.events else commit.head
+    error = row.error and plain(row.error)
     moved = connection.execute(
         _MOVE,
-        (commit.run_id, commit.head, head, row.status, row.updated_at, row.error, asks_text(row.asks), commit.wake),
+        (plain(commit.run_id), commit.head, head, row.status, row.updated_at, error, json_text(row.asks), commit.wake),
     )
     if not moved.rowcount:
         return False
@@ -94,14 +101,10 @@ def _move(connection: sqlite3.Connection, commit: Commit) -> bool:
 
 
 def _append(connection: sqlite3.Connection, commit: Commit) -> None:
-    run_id = commit.run_id
+    run_id = plain(commit.run_id)
     connection.executemany(
         _APPEND,
-        [(run_id, e.seq, e.at, e.fact.kind, orjson.dumps(encode(e.fact)).decode()) for e in commit.events],
+        [(run_id, e.seq, e.at, e.fact.kind, fact_text(e.fact)) for e in commit.events],
     )
     if commit.outbox:
         connection.executemany("INSERT INTO outbox (run_id, seq) VALUES (?, ?)", [(run_id, s) for s in commit.outbox])
-
-
-def asks_text(asks: Any) -> str | None:
-    return orjson.dumps(asks).decode() if asks else None

@@ -6,6 +6,7 @@ never changed. What was written is read back by range.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from pathlib import Path
@@ -37,10 +38,8 @@ class Objects:
 
     async def put(self, data: bytes) -> str:
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        try:
+        with contextlib.suppress(AlreadyExistsError, FileExistsError):
             await obstore.put_async(self._store, _path(digest), data, mode="create")
-        except (AlreadyExistsError, FileExistsError):
-            pass
         return digest
 
     async def get(self, digest: str, start: int = 0, end: int | None = None) -> bytes:

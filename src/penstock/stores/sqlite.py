@@ -11,13 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.resources
 import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from ..errors import Unavailable
+from .encoding import plain
+from .migrations import HEAD
+from .sql import schema
 
 Unit = Callable[[sqlite3.Connection], Any]  # runs inside the group's transaction
 GROUP = 500  # units in one transaction at most
@@ -26,6 +30,7 @@ GROUP = 500  # units in one transaction at most
 class Sqlite:
     def __init__(self, path: str | Path, threaded: bool = True) -> None:
         """`path` is a file, or ":memory:" (then unthreaded)."""
+        self._path = path
         self._memory = str(path) == ":memory:"
         self._threaded = threaded and not self._memory
         self._writer = _connect(path)
@@ -37,14 +42,19 @@ class Sqlite:
         self._scheduled = False
         self._closed = False
         self._thread: threading.Thread | None = None
-        self._read_lock = threading.Lock()
+        self._large: sqlite3.Connection | None = None
+        self._large_lock = threading.Lock()
 
     # ------------------------------------------------------------------------------------------------ writing
 
     def write(self, unit: Unit) -> asyncio.Future[Any]:
-        """Run `unit` in the next transaction; the future has its result once that is durable, or its exception."""
+        """Run `unit` in the next transaction; the future has its result once that is durable, or its exception: Unavailable when
+        the file cannot be written now."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
+        if self._closed:
+            future.set_exception(_closed())
+            return future
         self._pending.append((unit, future))
         if not self._scheduled:
             self._scheduled = True
@@ -95,7 +105,7 @@ class Sqlite:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             if len(batch) == 1:
-                return [(batch[0][1], None, error)]
+                return [(batch[0][1], None, _named(error))]
             return [one for each in batch for one in self._transact([each])]
         return results
 
@@ -103,30 +113,40 @@ class Sqlite:
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = (), large: bool = False) -> list[Any]:
         """All rows. `large` results are read in a thread, so that the loop goes on."""
-        if large and self._threaded:
-            return await asyncio.to_thread(self._fetch, sql, parameters)
-        return self._fetch(sql, parameters)
+        values = [plain(value) if type(value) is str else value for value in parameters]
+        if not large or not self._threaded:
+            return _query(self._reader, sql, values)
+        return await asyncio.to_thread(self._fetch_large, sql, values)
 
-    def _fetch(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
-        with self._read_lock:
-            return self._reader.execute(sql, parameters).fetchall()
+    def _fetch_large(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        """On a connection of its own, for which the loop never waits."""
+        with self._large_lock:
+            if self._closed:
+                raise _closed()
+            if self._large is None:
+                self._large = _connect(self._path)
+                self._large.execute("PRAGMA query_only = 1")
+            return _query(self._large, sql, values)
 
     async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """One statement in a transaction of its own, or its group's; returns its rows (`RETURNING`)."""
-        return await self.write(lambda connection: connection.execute(sql, parameters).fetchall())
+        values = [plain(value) if type(value) is str else value for value in parameters]
+        return await self.write(lambda connection: connection.execute(sql, values).fetchall())
 
     async def close(self) -> None:
         """Finish what was submitted, then let go of the file."""
         if self._closed:
             return
         self._closed = True
-        while self._scheduled:
+        while self._scheduled:  # noqa: ASYNC110 - one turn of the loop at most
             await asyncio.sleep(0)
         if self._thread is not None:
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join)
-        with self._read_lock:
-            self._reader.close()
+        with self._large_lock:
+            if self._large is not None:
+                self._large.close()
+        self._reader.close()
         self._writer.close()
 
 
@@ -140,11 +160,30 @@ def _connect(path: str | Path) -> sqlite3.Connection:
 
 
 def create_schema(connection: sqlite3.Connection) -> None:
-    """Make the tables of a new database, within the transaction that is open."""
-    text = importlib.resources.files(__package__).joinpath("sql/schema.sql").read_text()
-    for statement in text.split(";\n"):
-        if statement.strip():
-            connection.execute(statement)
+    """Make the tables of a new database, within the transaction that is open, and say which revision they are."""
+    for statement in schema("sqlite"):
+        connection.execute(statement)
+    connection.execute("INSERT INTO alembic_version VALUES (?)", (HEAD,))
+
+
+def _query(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Any]:
+    try:
+        return connection.execute(sql, values).fetchall()
+    except sqlite3.OperationalError as error:
+        raise _named(error) from error
+
+
+def _named(error: BaseException) -> BaseException:
+    """A full disk, a failing one, a lock that was held too long: the store is not there for now."""
+    if not isinstance(error, sqlite3.OperationalError):
+        return error
+    unavailable = Unavailable(f"the database did not do it: {error}", code="journal.unavailable")
+    unavailable.__cause__ = error
+    return unavailable
+
+
+def _closed() -> Unavailable:
+    return Unavailable("the database has been closed", code="journal.unavailable", retryable=False)
 
 
 def _resolve(results: Sequence[tuple[asyncio.Future[Any], Any, Any]]) -> None:

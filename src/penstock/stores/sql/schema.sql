@@ -1,4 +1,5 @@
--- The whole schema, for a new database. Kept equal to what the migrations produce (a test compares them).
+-- The whole schema, for a new database, as SQLite reads it; sql/__init__.py says the same to Postgres. A test compares it with
+-- what the migrations produce, on both.
 CREATE TABLE runs (
   run_id TEXT NOT NULL PRIMARY KEY,
   grp TEXT NOT NULL,
@@ -17,8 +18,8 @@ CREATE TABLE runs (
 );
 CREATE INDEX runs_by_age ON runs (grp, created_at DESC, run_id DESC);
 CREATE INDEX runs_due ON runs (wake_at) WHERE wake_at IS NOT NULL AND status <> 'queued';
-CREATE INDEX runs_queued ON runs (created_at) WHERE status = 'queued';
-CREATE INDEX runs_live ON runs (grp, status, created_at DESC, run_id DESC) WHERE status NOT IN ('completed', 'cancelled');
+CREATE INDEX runs_queued ON runs (wake_at) WHERE status = 'queued';
+CREATE INDEX runs_live ON runs (status, created_at DESC, run_id DESC) WHERE status NOT IN ('completed', 'cancelled');
 
 CREATE TABLE events (
   run_id TEXT NOT NULL,
@@ -30,9 +31,10 @@ CREATE TABLE events (
 ) WITHOUT ROWID;
 
 CREATE TABLE outbox (
+  position INTEGER PRIMARY KEY,
   run_id TEXT NOT NULL,
   seq INTEGER NOT NULL,
-  PRIMARY KEY (run_id, seq)
+  UNIQUE (run_id, seq)
 );
 
 CREATE TABLE workflows (
@@ -43,7 +45,6 @@ CREATE TABLE workflows (
   title TEXT NOT NULL,
   persona TEXT NOT NULL,
   tags TEXT NOT NULL,
-  latest INTEGER NOT NULL,
   updated_at DOUBLE PRECISION NOT NULL,
   updated_by TEXT NOT NULL,
   PRIMARY KEY (grp, slug)
@@ -84,4 +85,8 @@ CREATE TABLE servers (
   config TEXT NOT NULL,
   updated_at DOUBLE PRECISION NOT NULL,
   PRIMARY KEY (grp, name)
+);
+
+CREATE TABLE alembic_version (
+  version_num VARCHAR(32) NOT NULL CONSTRAINT alembic_version_pkc PRIMARY KEY
 );
