@@ -22,6 +22,7 @@ DERIVED = {"trace.json": "application/json", "logs.txt": "text/plain", "metadata
 _FAR = "9999-12-31T23:59:59.999Z"
 
 
+@lru_cache(maxsize=16_384)  # events of one commit share their time
 def rfc3339(at: float | None) -> str | None:
     """Seconds since the epoch as RFC 3339 text in UTC, to the millisecond."""
     if at is None:

@@ -1,0 +1,61 @@
+"""The application: routes by resource, one door in front of them, one way to say what went wrong."""
+
+from __future__ import annotations
+
+import os
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from .. import __version__
+from ..errors import PenstockError
+from . import (
+    approvals,
+    artifacts,
+    dead_letters,
+    health,
+    inventory,
+    openapi,
+    page,
+    problems,
+    runs,
+    workflows,
+)
+from .auth import Door, ensure_token
+from .core import Core
+from .pages import Pages
+from .stream import Streams
+
+PREFIX = "/api/v1"
+_ANYWHERE = frozenset({"", "0.0.0.0", "::"})
+
+
+def create_app(core: Core) -> FastAPI:
+    """The HTTP API over `core`, which is open already and is closed by whoever opened it."""
+    app = FastAPI(
+        title="Penstock",
+        version=__version__,
+        description="Run agentic workflows yourself. Errors are RFC 9457 problems with stable codes.",
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,
+    )
+    app.state.core = core
+    app.state.streams = Streams(core)
+    app.state.pages = Pages(core.journal, core.runs)
+    app.state.registry, app.state.metrics = health.register(core, app.state.streams)
+    for module in (runs, artifacts, workflows, approvals, dead_letters, inventory):
+        app.include_router(module.router, prefix=PREFIX)
+    app.include_router(health.router)
+    app.include_router(page.router)
+    app.add_exception_handler(PenstockError, problems.on_penstock_error)
+    app.add_exception_handler(HTTPException, problems.on_http_exception)
+    app.add_exception_handler(RequestValidationError, problems.on_bad_request)
+    host = core.settings.host
+    hosts = [os.uname().nodename] if host in _ANYWHERE else [host]
+    app.add_middleware(Door, token=ensure_token(core.settings.token, core.settings.data), hosts=hosts)
+    openapi.install(app)
+    return app
