@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+import tracemalloc
 import types
 from typing import Any
 
@@ -95,6 +96,9 @@ VALUES = [
     ("inputs.xs.map(x, x).map(x, x + 1)", [4, 2, 3]),
     ("{'a': 1, 'b': 2}.map(k, k)", ["a", "b"]),
     ("[1].map(inputs, inputs)", [1]),
+    ("[1].map(inputs, inputs).size() + inputs.n", 4),
+    ("[1].map(x, [2].map(x, x)[0] * 10 + x)", [21]),
+    ("[1, 2].exists(index, index == 1) ? index : 0", 4),
     ("nodes.scan.output.files.filter(f, f.path.endsWith('.py')).map(f, f.path)", ["b.py"]),
     ("[1, 2] + [3]", [1, 2, 3]),
     ("'a' + 'b'", "ab"),
@@ -355,7 +359,14 @@ def test_an_error_in_a_template_has_the_pointer_of_its_place() -> None:
 
 # --------------------------------------------------------------------------------------------------------- bounds
 
-HUGE = {"inputs": {"text": "x" * 1_000_000, "xs": list(range(20_000)), "deep": json.loads("[" * 500 + "]" * 500)}}
+HUGE = {
+    "inputs": {
+        "text": "x" * 1_000_000,
+        "same": "x" * 999_999 + "y",
+        "xs": list(range(20_000)),
+        "deep": json.loads("[" * 500 + "]" * 500),
+    }
+}
 BOMBS = [
     "[inputs.text]" + ".map(a, a + a)" * 80,
     "[1]" + ".map(a, [a, a])" * 60,
@@ -378,6 +389,11 @@ BOMBS = [
     "inputs.xs.map(x, sort(inputs.xs))",
     "inputs.xs.map(x, unique(inputs.xs))",
     "inputs.xs.map(x, json(inputs.xs))",
+    "inputs.xs.map(x, inputs.text < inputs.same)",
+    "inputs.xs.map(x, inputs.text == inputs.same)",
+    "inputs.xs.map(x, x % 2 == 0 ? inputs.text : inputs.same).sort()",
+    "inputs.xs.map(x, x % 2 == 0 ? inputs.text : inputs.same).unique()",
+    "max(inputs.xs.map(x, x % 2 == 0 ? inputs.text : inputs.same))",
     "range(1000000000)",
     "range(100000).map(x, range(100000))",
     "range(400000).map(x, string(x)).join(',')",
@@ -398,6 +414,24 @@ def test_a_bomb_ends_soon_and_small(source: str) -> None:
     else:
         assert len(json.dumps(value)) < 20_000_000
     assert time.process_time() - started < 2  # 0.05 s is the aim; this only tells an end from none
+
+
+def test_memory_is_bounded_whatever_the_characters_weigh() -> None:
+    scope = {"inputs": {"text": "\U0001f600" * 1_000_000}}
+    for source in (
+        "[inputs.text]" + ".map(a, a + a)" * 40,
+        "range(30).map(x, inputs.text + 'y')",
+        "inputs.text.split('y')",
+    ):
+        compiled = compile_expression(source)
+        tracemalloc.start()
+        try:
+            compiled.evaluate(scope)
+        except ExpressionError as error:
+            assert error.code == "expr.too_large"
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 64 * 2**20
 
 
 def test_text_made_by_a_template_is_bounded() -> None:

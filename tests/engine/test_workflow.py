@@ -321,6 +321,11 @@ def test_what_a_loop_makes_possible_to_read_may_be_read() -> None:
     assert problems(document) == []
 
 
+def test_a_condition_may_read_the_node_it_leaves_and_outputs_any_node() -> None:
+    document = graph([{"from": "a", "to": "b", "when": "nodes.a.output.ok"}, "a c"])
+    assert problems({**document, "outputs": {name: f"${{{{ nodes.{name}.output }}}}" for name in "abc"}}) == []
+
+
 def test_what_is_hardly_meant_is_a_warning() -> None:
     assert problems(graph(["a b", "b a"], a={"max_visits": 2})) == [("graph.endless_cycle", "/edges/1")]
     assert problems(graph(["a b"], a={"max_visits": 2})) == [("node.no_cycle", "/nodes/a/max_visits")]

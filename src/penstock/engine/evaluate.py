@@ -221,7 +221,7 @@ def _call(tree: Tree) -> Closure:
     position = tree.position
 
     def call(account: Account) -> Any:
-        account.step(8)
+        account.step(14)
         values = [arg(account) for arg in args]
         try:
             return function(account, *values)
@@ -301,7 +301,7 @@ def _comparison(tree: Tree) -> Closure:
     def run(account: Account) -> bool:
         a, b = left(account), right(account)
         try:
-            order(a, b)
+            order(account, a, b)
         except Fault as fault:
             fault.position = position
             raise
@@ -374,21 +374,9 @@ def _macro(tree: Tree) -> Closure:
 
 def _mapping(tree: Tree, each: Callable[[Account], Iterator[Any]], test: Callable[[Account], bool] | None) -> Closure:
     body = build(tree.kids[-1])
-    # A part of the element is never larger than the element; anything else may repeat what it refers to.
-    path = path_of(tree.kids[-1])
-    weigh = tree.kids[-1].op != "literal" and (path is None or path[0][0] != tree.value)
-
-    def run(account: Account) -> list[Any]:
-        out: list[Any] = []
-        for _ in each(account):
-            if test is None or test(account):
-                value = body(account)
-                if weigh:
-                    account.weigh(value)
-                out.append(value)
-        return _charged(account, out)
-
-    return run
+    if test is None:
+        return lambda account: _charged(account, [body(account) for _ in each(account)])
+    return lambda account: _charged(account, [body(account) for _ in each(account) if test(account)])
 
 
 def _charged(account: Account, items: list[Any]) -> list[Any]:

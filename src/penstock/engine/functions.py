@@ -151,7 +151,7 @@ def _extreme(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         if not items:
             raise Fault("expr.value", f"{name}() of an empty list")
         for item in items:
-            order(items[0], item)
+            order(account, items[0], item)
         return call(items)
 
     return run
@@ -187,6 +187,8 @@ def _key(account: Account, value: Any) -> Any:
         if isinstance(value, dict):
             return ("map", frozenset((key, _key(account, part)) for key, part in value.items()))
         return ("list", tuple(_key(account, part) for part in value))
+    if isinstance(value, str):
+        account.step(len(value) >> 8)
     return ("bool", value) if isinstance(value, bool) else value
 
 
@@ -209,7 +211,9 @@ def _sort(account: Account, value: Any, member: Any = None) -> list[Any]:
                 raise Fault("expr.missing", f"sort() by {member!r}: {show(item)} has none")
         keys = [item[member] for item in items]
     for key in keys:
-        order(keys[0], key)
+        order(account, keys[0], key)
+        if isinstance(key, str):
+            account.step((len(key) >> 8) * len(keys).bit_length())
     return [items[at] for at in sorted(range(len(items)), key=keys.__getitem__)]
 
 

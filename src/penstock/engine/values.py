@@ -1,7 +1,9 @@
 """What values mean in an expression: their kinds, equality, order, members, and what handling them costs.
 
-An `Account` is charged before anything is done: one step is about 0.1 µs of work, and `space` counts characters and elements
-created. So no expression costs more than an account holds, whatever it says and whatever the data.
+Values may share their parts, so a small one may be exponentially large when written out. Whatever walks a whole value
+(equality, json, the result itself) is therefore charged for what it walks. An `Account` is charged before anything is
+done: one step is about 0.1 µs of work, and `space` counts characters and elements created. So no expression costs more
+than an account holds, whatever it says and whatever the data.
 """
 
 from __future__ import annotations
@@ -137,13 +139,15 @@ def equal(account: Account, left: Any, right: Any) -> bool:
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, str) and isinstance(right, str):
-        account.step(len(left) >> 10)
+        account.step(len(left) >> 8)
     return bool(left == right)
 
 
-def order(left: Any, right: Any) -> None:
-    """Refuse to compare what has no order."""
+def order(account: Account, left: Any, right: Any) -> None:
+    """Refuse to compare what has no order, and charge for comparing what has."""
     if type(left) is type(right) and type(left) in _ORDERED:
+        if type(left) is str:
+            account.step(min(len(left), len(right)) >> 8)
         return
     a, b = kind(left), kind(right)
     if a == b == "bool" or {a, b} <= {"int", "double"}:
