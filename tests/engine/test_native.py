@@ -194,6 +194,13 @@ def test_json_keeps_what_yaml_would_not() -> None:
         assert read_text(text).data == value
 
 
+def test_other_texts_may_have_other_bounds() -> None:
+    deep = "[" * 60 + "]" * 60
+    assert read_text(deep, "x.json", depth=64).data
+    with pytest.raises(Invalid):
+        read_text("a: 1", limit=3)
+
+
 def test_an_alias_is_its_anchor_and_has_a_place() -> None:
     source = read_text("a: &x {b: [1, 2]}\nc: *x\n")
     assert source.data == {"a": {"b": [1, 2]}, "c": {"b": [1, 2]}}

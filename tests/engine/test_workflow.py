@@ -329,6 +329,10 @@ def test_a_condition_may_read_the_node_it_leaves_and_outputs_any_node() -> None:
 def test_what_is_hardly_meant_is_a_warning() -> None:
     assert problems(graph(["a b", "b a"], a={"max_visits": 2})) == [("graph.endless_cycle", "/edges/1")]
     assert problems(graph(["a b"], a={"max_visits": 2})) == [("node.no_cycle", "/nodes/a/max_visits")]
+    conditional = [{"from": "a", "to": "b", "when": "true"}]
+    assert problems(graph(conditional, a={"on_error": "continue"})) == [("node.no_way_on", "/nodes/a/on_error")]
+    assert problems(graph([*conditional, "a c"], a={"on_error": "continue"})) == []
+    assert problems(graph(conditional, a={"on_error": "continue", "for_each": "[1]"})) == []
 
 
 @settings(max_examples=150, deadline=None)

@@ -285,13 +285,18 @@ def _arithmetic(tree: Tree) -> Closure:
                 raise Fault("expr.arithmetic", f"division of {show(a)} by zero", position)
             return _finite(compute(a, b), position)
         if op == "+" and kinds in ({"string"}, {"list"}):
-            account.create(len(a) + len(b) if kinds == {"string"} else 8 * (len(a) + len(b)))
-            account.step((len(a) + len(b)) >> 6)
-            return a + b
+            return _joined(account, a, b)
         hint = "string() makes text of a number" if op == "+" and "string" in kinds else None
         raise Fault("expr.type", f"cannot compute {describe(a)} {op} {describe(b)}", position, hint)
 
     return run
+
+
+def _joined(account: Account, left: Any, right: Any) -> Any:
+    size = len(left) + len(right)
+    account.create(size if isinstance(left, str) else 8 * size)
+    account.step(size >> 6)
+    return left + right
 
 
 def _comparison(tree: Tree) -> Closure:

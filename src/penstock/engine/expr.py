@@ -231,14 +231,14 @@ class Template:
 Maker = Callable[[Mapping[str, Any], Account], Any]  # the account is shared by all expressions of a template
 
 
-def compile_template(value: Any, at: str = "") -> Template:
-    """Compile a JSON value. `at` is the JSON pointer of its place in the document.
+def compile_template(value: Any, pointer: str = "") -> Template:
+    """Compile a JSON value. `pointer` is its place in the document.
 
     Raises Invalid with one Problem per bad expression, each with its JSON pointer.
     """
     problems: list[Problem] = []
     expressions: list[Expression] = []
-    make = _compile(value, (None, at), expressions, problems)
+    make = _compile(value, (None, pointer), expressions, problems)
     if problems:
         raise Invalid(problems[0].message, code=problems[0].code, problems=problems)
     return Template(value, expressions, make)
@@ -247,7 +247,7 @@ def compile_template(value: Any, at: str = "") -> Template:
 Place = tuple["Place | None", Any]  # where a value stands: what holds it, and its key there
 
 
-def pointer(place: Place) -> str:
+def pointer_to(place: Place) -> str:
     """The JSON pointer of a place."""
     parts: list[str] = []
     while place[0] is not None:
@@ -262,21 +262,21 @@ def _compile(value: Any, at: Place, found: list[Expression], problems: list[Prob
         if _OPEN not in value:
             return None
         try:
-            return _text(value, pointer(at), found)
+            return _text(value, pointer_to(at), found)
         except ExpressionError as error:
             problems.extend(error.problems)
             return None
     if not isinstance(value, (dict, list)):
         return None
     if depth > _MAX_TREE:
-        problems.append(Problem("document.too_deep", f"nested over {_MAX_TREE} levels", pointer(at)))
+        problems.append(Problem("document.too_deep", f"nested over {_MAX_TREE} levels", pointer_to(at)))
         return None
     if isinstance(value, dict):
         made: list[tuple[Any, Maker]] = []
         for key, part in value.items():
             if isinstance(key, str) and _OPEN in key:
                 message = "an expression may stand in a value, not in a key"
-                problems.append(Problem("expr.in_key", message, pointer((at, key))))
+                problems.append(Problem("expr.in_key", message, pointer_to((at, key))))
             make = _compile(part, (at, key), found, problems, depth + 1)
             if make is not None:
                 made.append((key, make))

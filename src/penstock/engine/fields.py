@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ..errors import Invalid, PenstockError, Problem
-from .expr import Expression, ExpressionError, Place, Template, compile_expression, compile_template, escape, pointer
+from .expr import Expression, ExpressionError, Place, Template, compile_expression, compile_template, escape, pointer_to
 from .tokens import INT_MAX, INT_MIN, nearest
 from .values import show
 
@@ -97,26 +97,26 @@ class Reader:
                 for key in value:
                     if not isinstance(key, str):
                         message = f"the key {str(key)[:40]} is {named(key)}; keys are text"
-                        self.add("document.type", pointer(at), message)
+                        self.add("document.type", pointer_to(at), message)
                         return False
                     if "\0" in key or not key.isascii():
-                        fine = self._text(key, pointer(at)) and fine
+                        fine = self._text(key, pointer_to(at)) and fine
                 parts: Iterable[tuple[Any, Any]] = value.items()
             elif isinstance(value, list):
                 parts = enumerate(value)
             else:
-                fine = self._scalar(value, pointer(at)) and fine
+                fine = self._scalar(value, pointer_to(at)) and fine
                 continue
             if depth > MAX_DEPTH:
-                self.add("document.too_deep", pointer(at), f"the document is nested over {MAX_DEPTH} levels")
+                self.add("document.too_deep", pointer_to(at), f"the document is nested over {MAX_DEPTH} levels")
                 return False
             for key, part in parts:
                 kind = type(part)
                 if kind is str:
                     if "\0" in part or not part.isascii():
-                        fine = self._text(part, pointer((at, key))) and fine
+                        fine = self._text(part, pointer_to((at, key))) and fine
                 elif kind is int:
-                    fine = self._scalar(part, pointer((at, key))) and fine if abs(part) > _SMALL else fine
+                    fine = self._scalar(part, pointer_to((at, key))) and fine if abs(part) > _SMALL else fine
                 elif kind is not bool and part is not None:
                     stack.append((part, (at, key), depth + 1))
         return fine

@@ -121,9 +121,7 @@ def _regex() -> Any:
     """The CEL library's `matches`: an automaton, linear in the text, where Python's `re` may take for ever."""
     if not _compiled:
         # The package imports a terminal front end, 200 ms of it, that nothing here uses.
-        stub = "cel.cli" not in sys.modules
-        if stub:
-            sys.modules["cel.cli"] = types.ModuleType("cel.cli")
+        sys.modules.setdefault("cel.cli", types.ModuleType("cel.cli"))
         import cel  # noqa: PLC0415 - few expressions need it
 
         _compiled.append(cel.compile("text.matches(pattern)"))

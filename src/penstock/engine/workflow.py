@@ -321,6 +321,10 @@ class _Parser:
             if isinstance(node.join, int) and node.join > len(node.incoming):
                 message = f"{name} waits for {node.join} edges, and {len(node.incoming)} lead to it"
                 add("node.join_unreachable", f"{at}/join", message)
+            conditional = bool(node.outgoing) and all(edge.when is not None or edge.back for edge in node.outgoing)
+            if node.on_error == "continue" and node.for_each is None and conditional:
+                message = f"every edge from {name} has a condition, so on_error: continue goes nowhere after a failure"
+                add("node.no_way_on", f"{at}/on_error", message, "add an edge without when", "warning")
             if node.max_visits > 1 and not node.back_in:
                 message = f"no edge goes back to {name}, so it runs once whatever max_visits says"
                 add("node.no_cycle", f"{at}/max_visits", message, severity="warning")

@@ -85,28 +85,28 @@ class Source:
         return found
 
 
-def read_text(data: bytes | str, filename: str = "") -> Source:
-    """Read YAML or JSON.
+def read_text(data: bytes | str, filename: str = "", *, limit: int = MAX_BYTES, depth: int = MAX_DEPTH) -> Source:
+    """Read YAML or JSON of at most `limit` bytes, nested at most `depth` levels; a name that ends in .json makes it JSON only.
 
     Raises Invalid, code `workflow.invalid`, with one problem: document.too_large, encoding, syntax, too_deep, type (a key
     that is not text), value (not a finite number), tag, alias, too_many_aliases, several. Doubled keys are problems of the
     result (document.duplicate_key).
     """
     try:
-        if len(data) > MAX_BYTES:
-            raise Rejected("document.too_large", f"the document has {len(data)} bytes; {MAX_BYTES} are allowed")
+        if len(data) > limit:
+            raise Rejected("document.too_large", f"the document has {len(data)} bytes; {limit} are allowed")
         text = _decode(data) if isinstance(data, bytes) else data.removeprefix("\ufeff")
         if filename.lower().endswith(".json"):
-            return _build(_json_events(text))
+            return _Builder(limit, depth).build(_json_events(text))
         if not text.lstrip().startswith(("{", "[")):
-            return _build(_yaml_events(text))
+            return _Builder(limit, depth).build(_yaml_events(text))
         try:
-            return _build(_json_events(text))
+            return _Builder(limit, depth).build(_json_events(text))
         except Rejected as error:
             if error.problem.code != "document.syntax":
                 raise
             try:  # YAML may also begin with a brace
-                return _build(_yaml_events(text))
+                return _Builder(limit, depth).build(_yaml_events(text))
             except Rejected as other:
                 raise (error if other.problem.code == "document.syntax" else other) from None
     except Rejected as error:
@@ -145,7 +145,9 @@ _NO_KEY = object()
 
 
 class _Builder:
-    def __init__(self) -> None:
+    def __init__(self, limit: int, depth: int) -> None:
+        self.limit = limit
+        self.depth = depth
         self.source = Source(None)
         self.stack: list[_Open] = []
         self.anchors: dict[str, tuple[Any, int]] = {}
@@ -155,8 +157,8 @@ class _Builder:
     def build(self, events: Iterator[Event]) -> Source:
         for event in events:
             if event.kind in "{[":
-                if len(self.stack) >= MAX_DEPTH:
-                    message = f"the document is nested over {MAX_DEPTH} levels"
+                if len(self.stack) >= self.depth:
+                    message = f"the document is nested over {self.depth} levels"
                     raise Rejected("document.too_deep", message, event.mark)
                 opened = _Open({} if event.kind == "{" else [], event.anchor)
                 self.place(opened.value, event, 0)
@@ -186,7 +188,7 @@ class _Builder:
             raise Rejected("document.alias", message, event.mark)
         value, size = self.anchors[event.value]
         self.size += size
-        if self.size > MAX_BYTES:
+        if self.size > self.limit:
             message = "the document is too large once its aliases are written out"
             raise Rejected("document.too_large", message, event.mark)
         self.place(value, event, size)
@@ -229,10 +231,6 @@ class _Builder:
         for outer in self.stack[:-1]:
             parts.append(escape(outer.last if isinstance(outer.value, dict) else len(outer.value) - 1))
         return "".join("/" + part for part in [*parts, escape(key)])
-
-
-def _build(events: Iterator[Event]) -> Source:
-    return _Builder().build(events)
 
 
 # -------------------------------------------------------------------------------------------------------------- YAML
