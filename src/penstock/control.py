@@ -20,19 +20,19 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-import orjson
-
-from .engine import decide as engine
 from .engine import events as ev
-from .engine.decide import SPILLED, News
+from .engine import news
+from .engine.decide import next_wake, settle
+from .engine.fold import apply
+from .engine.news import News
 from .engine.state import IN_FLIGHT, RunState, Step
 from .engine.workflow import Workflow
 from .errors import Conflict, Invalid, NotFound, PenstockError, Unavailable
 from .ports import Artifacts, Bus, Clock, Commit, Journal, Message, RunRow, Runs, Work
+from .spill import Values, is_big, spills
 
 log = logging.getLogger("penstock.control")
 
-SPILL = 64 * 1024  # bytes of JSON above which a value is an artifact and the journal holds its pointer
 POLL = 1.0  # seconds between looks at what is due; within a process timers are exact
 CACHED = 2_000  # idle runs whose state is kept in memory
 RUNNING = 512  # runs in progress at once in one process; the others wait as `queued`, in the journal alone
@@ -113,7 +113,7 @@ class Control:
         self._pumping = False
         self._watchers: dict[str, list[Watcher]] = {}
         self._everything: list[Watcher] = []
-        self._values: OrderedDict[str, Any] = OrderedDict()
+        self._values = Values(artifacts)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
 
@@ -128,8 +128,8 @@ class Control:
         run_id = start.run_id or self._new_id()
         now = self.clock()
         inputs = start.inputs
-        if _is_big(inputs):
-            inputs = await self._put(inputs)
+        if is_big(inputs):
+            inputs = await self._values.put(inputs)
         created = ev.RunCreated(
             workflow=start.workflow.name,
             version=start.version,
@@ -144,14 +144,14 @@ class Control:
             trace=start.trace,
         )
         state = RunState(run_id, start.workflow)
-        news: list[News] = [engine.Created(created), engine.Checked(start.problems or [], start.report)]
+        first: list[News] = [news.Created(created), news.Checked(start.problems or [], start.report)]
         if self._has_place():
             self._running.add(run_id)
-            news.append(engine.Admitted())
+            first.append(news.Admitted())
         else:
             self._queued = True
         box = _Mailbox(run_id, state, busy=True)
-        turn = _Turn(box, 0, [(n, None) for n in news], [], [])
+        turn = _Turn(box, 0, [(n, None) for n in first], [], [])
         await self._settle_slowly(turn, now)
         try:
             made = await self.journal.create(self._commit_of(turn))
@@ -167,24 +167,24 @@ class Control:
         await self._committed([turn])
         return run_id
 
-    def tell(self, run_id: str, news: News) -> None:
+    def tell(self, run_id: str, piece: News) -> None:
         """News for a run; taken in soon, and again after a failure of the store."""
-        self._put_news(run_id, news, None)
+        self._put_news(run_id, piece, None)
 
-    async def advance(self, run_id: str, news: News) -> Sequence[ev.Fact]:
+    async def advance(self, run_id: str, piece: News) -> Sequence[ev.Fact]:
         """News for a run; returns, once they are durable, the facts it led to. None means that it was not news.
         Raises NotFound, or Unavailable when the store fails."""
         future: asyncio.Future[Sequence[ev.Fact]] = asyncio.get_running_loop().create_future()
-        self._put_news(run_id, news, future)
+        self._put_news(run_id, piece, future)
         return await future
 
     async def cancel(self, run_id: str, actor: str, reason: str | None = None) -> None:
         """Raises Conflict, code `run.ended`, when it is over already."""
-        if not await self.advance(run_id, engine.CancelRequested(actor, reason)):
+        if not await self.advance(run_id, news.CancelRequested(actor, reason)):
             raise Conflict(f"run {run_id} is over or ending already", code="run.ended")
 
     async def pause(self, run_id: str, actor: str) -> None:
-        if not await self.advance(run_id, engine.PauseRequested(actor)):
+        if not await self.advance(run_id, news.PauseRequested(actor)):
             raise Conflict(f"run {run_id} is not running", code="run.not_running")
 
     async def resume(self, run_id: str, actor: str, edits: dict[str, Any] | None = None) -> None:
@@ -193,7 +193,7 @@ class Control:
             state = await self.state(run_id)
             if unknown := [name for name in edits if name not in state.steps]:
                 raise Invalid(f"no such open step: {', '.join(unknown)}", code="run.unknown_step")
-        if not await self.advance(run_id, engine.ResumeRequested(actor, edits)):
+        if not await self.advance(run_id, news.ResumeRequested(actor, edits)):
             raise Conflict(f"run {run_id} is not paused", code="run.not_paused")
 
     async def answer(
@@ -209,7 +209,7 @@ class Control:
             raise NotFound(f"run {run_id} asks nothing at {step}", code="approval.not_found")
         check_answer(open_step.ask, decision, comment)
         answer = {"decision": decision, "comment": comment, "fields": fields, "by": actor, "timed_out": False}
-        if not await self.advance(run_id, engine.Answered(step, answer, actor)):
+        if not await self.advance(run_id, news.Answered(step, answer, actor)):
             raise Conflict("this question has been decided already", code="approval.decided")
 
     async def fork(
@@ -231,7 +231,7 @@ class Control:
         mine = replace(created, parent=None, actor=actor)
         history = [ev.Event(history[0].seq, history[0].at, mine), *history[1:]]
         for event in history:
-            state.apply(event)
+            apply(state, event)
         if len(history) < at or state.terminal or state.started_at is None:
             raise Invalid(
                 f"run {run_id} cannot be forked at {at}: choose an event after its start and before its end",
@@ -243,7 +243,7 @@ class Control:
                 f"at {at} these steps are not open: {', '.join(unknown)} (open: {open_steps})", code="fork.bad_edit"
             )
         box = _Mailbox(fork_id, state, busy=True)
-        forked = engine.Forked(ev.RunForked(run_id, at, actor, edits or None))
+        forked = news.Forked(ev.RunForked(run_id, at, actor, edits or None))
         turn = _Turn(box, 0, [(forked, None)], [], [])
         self._running.add(fork_id)
         await self._settle_slowly(turn, self.clock())
@@ -309,7 +309,7 @@ class Control:
             for row in page.items:
                 found += 1
                 self._running.add(row.run_id)
-                self.tell(row.run_id, engine.Released("restart"))
+                self.tell(row.run_id, news.Released("restart"))
             cursor = page.cursor
             if cursor is None:
                 return found
@@ -357,7 +357,7 @@ class Control:
                 self._queued = False
             for run_id in fresh:
                 self._running.add(run_id)
-                self.tell(run_id, engine.Admitted())
+                self.tell(run_id, news.Admitted())
             if not fresh:
                 return
 
@@ -366,9 +366,9 @@ class Control:
 
     # --------------------------------------------------------------------------------------------------- turns
 
-    def _put_news(self, run_id: str, news: News, future: asyncio.Future[Sequence[ev.Fact]] | None) -> None:
+    def _put_news(self, run_id: str, piece: News, future: asyncio.Future[Sequence[ev.Fact]] | None) -> None:
         box = self._box(run_id)
-        box.news.append((news, future))
+        box.news.append((piece, future))
         if not box.busy:
             self._make_ready(box)
 
@@ -398,7 +398,7 @@ class Control:
                 self._spawn(self._turn_slowly(turn))
                 continue
             try:
-                if self._settle(turn, now) or any(_spills(e.fact) for e in turn.events):
+                if self._settle(turn, now) or any(spills(e.fact) for e in turn.events):
                     self._spawn(self._turn_slowly(turn))
                     continue
             except Exception as error:
@@ -409,14 +409,14 @@ class Control:
             self._spawn(self._commit(turns))
 
     def _begin(self, box: _Mailbox) -> _Turn:
-        news, box.news, box.ask = box.news, [], False
-        return _Turn(box, box.state.head if box.state else 0, news, [], [])
+        heard, box.news, box.ask = box.news, [], False
+        return _Turn(box, box.state.head if box.state else 0, heard, [], [])
 
-    def _settle(self, turn: _Turn, now: float, values: dict[str, Any] | None = None) -> set[str]:
+    def _settle(self, turn: _Turn, now: float) -> set[str]:
         """Ask the engine; returns the values it needs to go on, if any."""
         state = turn.mailbox.state
         assert state is not None
-        settled = engine.settle(state, [n for n, _ in turn.news[len(turn.heard) :]], now, values or self._values)
+        settled = settle(state, [n for n, _ in turn.news[len(turn.heard) :]], now, self._values.known)
         turn.events += settled.events
         turn.heard += settled.heard
         return settled.needs
@@ -424,12 +424,12 @@ class Control:
     async def _settle_slowly(self, turn: _Turn, now: float) -> None:
         """Settle, fetching what is needed and storing what is too big for the journal."""
         while needs := self._settle(turn, now):
-            await self._fetch(needs)
+            await self._values.fetch(needs)
         state = turn.mailbox.state
         assert state is not None
         for event in turn.events:
-            if _spills(event.fact):
-                await self._spill(state, event.fact)
+            if spills(event.fact):
+                await self._values.spill(state, event.fact)
 
     async def _turn_slowly(self, turn: _Turn) -> None:
         box = turn.mailbox
@@ -490,7 +490,7 @@ class Control:
         outbox: tuple[int, ...] = ()
         if self.bus.durable:
             outbox = tuple(e.seq for e in turn.events if type(e.fact) is ev.StepScheduled)
-        return Commit(state.run_id, turn.head, turn.events, row, engine.next_wake(state), outbox)
+        return Commit(state.run_id, turn.head, turn.events, row, next_wake(state), outbox)
 
     async def _committed(self, turns: list[_Turn]) -> None:
         messages: list[Message] = []
@@ -546,9 +546,9 @@ class Control:
         box = turn.mailbox
         box.state = box.row = None
         kept = []
-        for news, future in turn.news:
+        for piece, future in turn.news:
             if future is None:
-                kept.append((news, None))
+                kept.append((piece, None))
             elif not future.done():
                 future.set_exception(error if isinstance(error, PenstockError) else _store_failed(error))
         box.news = kept + box.news
@@ -570,7 +570,7 @@ class Control:
     def _set_timer(self, box: _Mailbox) -> None:
         """Wake-ups that come before the next sweep are kept by the loop, to the millisecond."""
         state = box.state
-        wake = engine.next_wake(state) if state is not None and state.status != "queued" else None
+        wake = next_wake(state) if state is not None and state.status != "queued" else None
         wake = float("inf") if wake is None else wake
         if box.timer is not None:
             if wake == box.timer_at:
@@ -624,7 +624,7 @@ class Control:
             if state.terminal and state.parent is not None:
                 self.tell(
                     state.parent["run"],
-                    engine.ChildEnded(state.parent["step"], state.run_id, state.status, state.outputs, state.error),
+                    news.ChildEnded(state.parent["step"], state.run_id, state.status, state.outputs, state.error),
                 )
             for watcher in (*self._watchers.get(state.run_id, ()), *self._everything):
                 watcher(turn.events, state)
@@ -677,11 +677,11 @@ class Control:
                 )
             )
         except PenstockError as error:
-            self.tell(parent.run_id, engine.ChildEnded(step, child["run"], "refused", None, error.to_dict()))
+            self.tell(parent.run_id, news.ChildEnded(step, child["run"], "refused", None, error.to_dict()))
 
     async def _children_of(self, state: RunState) -> list[News]:
         """What has become of the children this run waits for; one that was never begun is begun."""
-        news: list[News] = []
+        heard: list[News] = []
         for step in list(state.steps.values()):
             if step.status != "waiting" or step.child is None:
                 continue
@@ -692,8 +692,8 @@ class Control:
                 continue
             if row.status in ("completed", "failed", "cancelled"):
                 child = await self._load(row.run_id)
-                news.append(engine.ChildEnded(step.id, child.run_id, child.status, child.outputs, child.error))
-        return news
+                heard.append(news.ChildEnded(step.id, child.run_id, child.status, child.outputs, child.error))
+        return heard
 
     async def _cancel_child(self, run_id: str) -> None:
         try:
@@ -711,34 +711,8 @@ class Control:
         _, workflow = await self._versions(created.group, created.workflow, created.version)
         state = RunState(run_id, workflow)
         for event in events:
-            state.apply(event)
+            apply(state, event)
         return state
-
-    async def _fetch(self, digests: set[str]) -> None:
-        for digest in digests:
-            self._values[digest] = orjson.loads(await self.artifacts.get(digest))
-        while len(self._values) > max(64, len(digests)):
-            self._values.popitem(last=False)
-
-    async def _put(self, value: Any) -> dict[str, Any]:
-        data = orjson.dumps(value)
-        digest = await self.artifacts.put(data)
-        self._values[digest] = value
-        return {SPILLED: digest, "size": len(data)}
-
-    async def _spill(self, state: RunState, fact: Any) -> None:
-        """Replace a value that is too big for the journal by its pointer, in the fact and in the state folded from it."""
-        match fact:
-            case ev.StepScheduled():
-                fact.input = await self._put(fact.input)
-                if fact.step in state.steps:
-                    state.steps[fact.step].input = fact.input
-            case ev.NodeOpened():
-                fact.items = await self._put(fact.items)
-                state.nodes[fact.node].items = fact.items
-            case ev.RunCompleted():
-                fact.outputs = await self._put(fact.outputs)
-                state.outputs = fact.outputs
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work)
@@ -764,7 +738,7 @@ def check_answer(ask: dict[str, Any], decision: str, comment: str | None) -> Non
 
 def _wake(turn: _Turn) -> float:
     state = turn.mailbox.state
-    wake = engine.next_wake(state) if state is not None else None
+    wake = next_wake(state) if state is not None else None
     return float("inf") if wake is None else wake
 
 
@@ -778,43 +752,3 @@ def _stop(run_id: str, steps: list[str]) -> Message:
 
 def _store_failed(error: Exception) -> Unavailable:
     return Unavailable(f"the journal could not be written: {type(error).__name__}", code="journal.unavailable")
-
-
-def _spills(fact: Any) -> bool:
-    kind = type(fact)
-    if kind is ev.StepScheduled:
-        return _is_big(fact.input)
-    if kind is ev.NodeOpened:
-        return _is_big(fact.items)
-    return kind is ev.RunCompleted and _is_big(fact.outputs)
-
-
-def _is_big(value: Any, limit: int = SPILL) -> bool:
-    """Whether `value` takes more than `limit` bytes of JSON: counted roughly, and exactly where it is near."""
-    kind = type(value)
-    if kind is str:
-        return len(value) * 6 > limit and len(orjson.dumps(value)) > limit
-    if kind is not dict and kind is not list:
-        return False
-    return _rough(value, limit // 6) < 0 and SPILLED not in value and len(orjson.dumps(value)) > limit
-
-
-def _rough(value: Any, left: int) -> int:
-    kind = type(value)
-    if kind is str:
-        return left - len(value) - 2
-    if kind is dict:
-        left -= 2
-        for key, one in value.items():
-            left = _rough(one, left - len(key) - 4)
-            if left < 0:
-                break
-        return left
-    if kind is list:
-        left -= 2
-        for one in value:
-            left = _rough(one, left - 1)
-            if left < 0:
-                break
-        return left
-    return left - 8

@@ -20,14 +20,14 @@ from typing import Any, Protocol
 import orjson
 from pydantic import ValidationError
 
-from .engine import decide as news
-from .engine.decide import SPILLED
+from .engine import news
 from .engine.events import Fact, SpendRefused
+from .engine.scope import SPILLED
 from .engine.state import LEASE
 from .errors import Invalid, PenstockError, Refused, TimedOut, Unavailable
 from .ports import Artifacts, Bus, Clock, Done, Message, NodeKind, Vault, Wait, Work
+from .spill import SPILL
 
-SPILL = 64 * 1024  # bytes of JSON above which an output is an artifact
 OUTPUT = 32 * 1024 * 1024  # bytes of JSON an output may have at all
 NOTES = 2_000  # lines of log a step may write
 NOTE = 4_000  # characters of one line
@@ -391,9 +391,7 @@ class _Context:
     def say_started(self, started: float) -> None:
         self._executor.reports.tell(
             self.run_id,
-            news.Started(
-                self.step_id, self.attempt, self.work.delivery, started, self._executor.name, self.claim
-            ),
+            news.Started(self.step_id, self.attempt, self.work.delivery, started, self._executor.name, self.claim),
         )
         asyncio.get_running_loop().call_later(SHORT, self.say_notes)
 

@@ -15,10 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.engine import decide as engine
 from penstock.engine import events as ev
-from penstock.engine.decide import News, settle
-from penstock.engine.state import FOREVER, IN_FLIGHT, RunState, decided, fold
+from penstock.engine import news
+from penstock.engine.decide import Settled, next_wake, settle
+from penstock.engine.fold import apply, fold
+from penstock.engine.news import News
+from penstock.engine.state import FOREVER, IN_FLIGHT, RunState, decided
 from penstock.engine.workflow import parse
 from penstock.testing.documents import random_document
 from penstock.testing.simulation import check_journal, check_limits
@@ -39,9 +41,9 @@ class Driver:
         self.state = RunState("run-1", self.workflow)
         inputs = {"go": self.rng.random() < 0.5, "list": list(range(self.rng.randrange(5)))}
         created = ev.RunCreated("parent", 1, self.workflow.fingerprint, inputs)
-        self.settle([engine.Created(created), engine.Checked([]), engine.Admitted()])
+        self.settle([news.Created(created), news.Checked([]), news.Admitted()])
 
-    def settle(self, news: Sequence[News]) -> engine.Settled:
+    def settle(self, news: Sequence[News]) -> Settled:
         settled = settle(self.state, news, self.now)
         assert not settled.needs
         self.journal += settled.events
@@ -60,23 +62,23 @@ class Driver:
         if what < 0.1 and self.old:
             self.settle([rng.choice(self.old)])
         elif what < 0.13:
-            self.settle([engine.Completed("nobody#1", 1, 1, None)])
+            self.settle([news.Completed("nobody#1", 1, 1, None)])
         elif what < 0.16:
-            self.settle([engine.Released(rng.choice(("restart", "lease")))])
+            self.settle([news.Released(rng.choice(("restart", "lease")))])
         elif flying and what < 0.85:
             step = rng.choice(flying)
             self.settle([self.outcome(step) for step in (step,)])
         elif asking and what < 0.95:
-            self.settle([engine.Answered(rng.choice(asking).id, {"decision": "approve"}, "someone")])
+            self.settle([news.Answered(rng.choice(asking).id, {"decision": "approve"}, "someone")])
         elif children:
             step = rng.choice(children)
             status = rng.choice(("completed", "failed"))
-            self.settle([engine.ChildEnded(step.id, step.child["run"], status, {"x": 1})])  # type: ignore[index]
+            self.settle([news.ChildEnded(step.id, step.child["run"], status, {"x": 1})])  # type: ignore[index]
         elif state.status == "paused":
-            self.settle([engine.ResumeRequested("someone")])
+            self.settle([news.ResumeRequested("someone")])
         elif what > 0.995:
-            self.settle([engine.CancelRequested("someone")])
-        elif (wake := engine.next_wake(state)) is not None:
+            self.settle([news.CancelRequested("someone")])
+        elif (wake := next_wake(state)) is not None:
             self.now = max(self.now, wake)
             self.settle([])
 
@@ -85,21 +87,21 @@ class Driver:
         who = (step.id, step.attempt, step.delivery)
         match node.kind:
             case "wait":
-                return engine.Waiting(*who, until=self.now + self.rng.random() * 10)
+                return news.Waiting(*who, until=self.now + self.rng.random() * 10)
             case "human":
-                return engine.Waiting(*who, until=self.now + 50, ask={"title": "?", "on_timeout": "approve"})
+                return news.Waiting(*who, until=self.now + 50, ask={"title": "?", "on_timeout": "approve"})
             case "subflow":
-                return engine.Waiting(*who, child={"workflow": "child"})
+                return news.Waiting(*who, child={"workflow": "child"})
         chance = self.rng.random()
         if chance < 0.15:
-            return engine.Failed(*who, error={"code": "x", "message": "x", "retryable": chance < 0.12})
+            return news.Failed(*who, error={"code": "x", "message": "x", "retryable": chance < 0.12})
         if chance < 0.3:
-            return engine.Kept(*who, key=str(self.rng.randrange(3)), value=chance)
+            return news.Kept(*who, key=str(self.rng.randrange(3)), value=chance)
         if chance < 0.4:
-            return engine.Spend(*who, key=str(chance), cost={"tokens": self.rng.randrange(9)})
+            return news.Spend(*who, key=str(chance), cost={"tokens": self.rng.randrange(9)})
         if chance < 0.5:
-            return engine.Started(*who, started=self.now, claim=str(chance))
-        return engine.Completed(*who, output={"value": chance})
+            return news.Started(*who, started=self.now, claim=str(chance))
+        return news.Completed(*who, output={"value": chance})
 
     def check(self) -> None:
         state = self.state
@@ -107,9 +109,7 @@ class Driver:
         assert settle(state, [], self.now).events == []
         # Something will happen: work in flight, a time to wake, a question, a pause, or the end.
         if not state.terminal and state.status != "paused":
-            assert state.in_flight or state.asking or engine.next_wake(state) is not None, (
-                "left with nothing to wait for"
-            )
+            assert state.in_flight or state.asking or next_wake(state) is not None, "left with nothing to wait for"
         # The bookkeeping equals a search.
         assert state.in_flight == sum(s.status in IN_FLIGHT for s in state.steps.values())
         assert state.waiting == sum(s.status in ("waiting", "retrying") for s in state.steps.values())
@@ -174,17 +174,17 @@ def test_old_news_changes_nothing(seed: int, turns: int) -> None:
         driver.turn()
     state = driver.state
     head = state.head
-    ended = [n for n in driver.old if isinstance(n, engine.StepNews)]
-    for news in ended:
-        step = state.steps.get(news.step)
-        if step is not None and (step.attempt, step.delivery) == (news.attempt, news.delivery):
+    ended = [n for n in driver.old if isinstance(n, news.StepNews)]
+    for piece in ended:
+        step = state.steps.get(piece.step)
+        if step is not None and (step.attempt, step.delivery) == (piece.attempt, piece.delivery):
             continue  # not old yet
-        assert settle(state, [news], driver.now).events == []
+        assert settle(state, [piece], driver.now).events == []
     for foreign in ("ghost#1", "n0#99", "n0#1.77"):
         for piece in (
-            engine.Completed(foreign, 1, 1),
-            engine.Failed(foreign, 1, 1),
-            engine.Kept(foreign, 1, 1, "k", 1),
+            news.Completed(foreign, 1, 1),
+            news.Failed(foreign, 1, 1),
+            news.Kept(foreign, 1, 1, "k", 1),
         ):
             assert settle(state, [piece], driver.now).events == []
     assert state.head == head
@@ -194,16 +194,16 @@ def test_old_news_changes_nothing(seed: int, turns: int) -> None:
 @given(SEEDS)
 def test_a_terminal_run_never_changes(seed: int) -> None:
     driver = drive(seed)
-    news = [*driver.old, engine.CancelRequested("late"), engine.ResumeRequested("late"), engine.Released("restart")]
-    assert settle(driver.state, news, driver.now + 1e6).events == []
+    late = [*driver.old, news.CancelRequested("late"), news.ResumeRequested("late"), news.Released("restart")]
+    assert settle(driver.state, late, driver.now + 1e6).events == []
 
 
 def test_a_gap_in_the_journal_is_refused() -> None:
     driver = drive(3)
     state = RunState("run-1", driver.workflow)
-    state.apply(driver.journal[0])
+    apply(state, driver.journal[0])
     with pytest.raises(ValueError, match="after 1"):
-        state.apply(driver.journal[2])
+        apply(state, driver.journal[2])
 
 
 def test_an_unknown_event_is_an_error_with_a_code() -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from penstock.engine import decide as engine
 from penstock.engine import events as ev
-from penstock.engine.decide import News, settle
+from penstock.engine import news
+from penstock.engine.decide import settle
+from penstock.engine.news import News
 from penstock.engine.state import IN_FLIGHT, LEASE, RunState
 from penstock.engine.workflow import parse
 
@@ -30,7 +31,7 @@ class Play:
         self.state = RunState("run-1", parse(document))
         self.journal: list[ev.Event] = []
         created = ev.RunCreated("play", 1, "f", inputs or {}, mode=mode)
-        self.news(engine.Created(created), engine.Checked([]), engine.Admitted())
+        self.news(news.Created(created), news.Checked([]), news.Admitted())
 
     def news(self, *news: News) -> list[ev.Event]:
         said = settle(self.state, news, self.now).events
@@ -43,18 +44,18 @@ class Play:
     def done(self, *steps: str, output: Any = None, take: tuple[str, ...] | None = None) -> Play:
         for name in steps:
             step = self.state.steps[name]
-            self.news(engine.Completed(name, step.attempt, step.delivery, output, take))
+            self.news(news.Completed(name, step.attempt, step.delivery, output, take))
         return self
 
     def fail(self, name: str, retryable: bool = False, code: str = "boom", detail: Any = None) -> Play:
         step = self.state.steps[name]
         error = {"code": code, "message": "boom", "retryable": retryable, "detail": detail}
-        self.news(engine.Failed(name, step.attempt, step.delivery, error))
+        self.news(news.Failed(name, step.attempt, step.delivery, error))
         return self
 
     def wait(self, name: str, **what: Any) -> Play:
         step = self.state.steps[name]
-        self.news(engine.Waiting(name, step.attempt, step.delivery, **what))
+        self.news(news.Waiting(name, step.attempt, step.delivery, **what))
         return self
 
     def after(self, seconds: float) -> list[ev.Event]:
@@ -218,7 +219,7 @@ def test_a_failure_stops_what_else_runs_before_the_run_ends() -> None:
     play = Play({"a": {}, "b": {}}).fail("a#1")
     assert (play.state.status, play.flying()) == ("running", ["b#1"])
     step = play.state.steps["b#1"]
-    play.news(engine.Stopped("b#1", step.attempt, step.delivery))
+    play.news(news.Stopped("b#1", step.attempt, step.delivery))
     assert play.state.status == "failed"
 
 
@@ -243,7 +244,7 @@ def test_on_error_pause_waits_for_a_person_who_mends_the_input() -> None:
     play = Play({"a": {"on_error": "pause", "with": {"x": 1}}, "b": {}}, "a>b").fail("a#1")
     assert (play.state.shown, play.state.error["code"]) == ("paused", "boom")  # type: ignore[index]
     assert play.after(10_000) == []
-    said = play.news(engine.ResumeRequested("ada", {"a#1": {"x": 2}}))
+    said = play.news(news.ResumeRequested("ada", {"a#1": {"x": 2}}))
     assert (said[-1].fact.input, said[-1].fact.attempt) == ({"x": 2}, 2)
     play.done("a#1").done("b#1")
     assert play.state.status == "completed"
@@ -279,7 +280,7 @@ def test_the_limit_of_seconds_ends_the_run() -> None:
 def test_time_spent_waiting_for_people_does_not_count() -> None:
     play = Play({"a": {}, "b": {}}, "a>b", limits={"seconds": 20}).wait("a#1", ask={"title": "?"})
     assert play.after(10_000) == []
-    play.news(engine.Answered("a#1", {"decision": "approve"}, "ada"))
+    play.news(news.Answered("a#1", {"decision": "approve"}, "ada"))
     assert play.flying() == ["b#1"]
     play.after(19)
     assert play.state.ending is None
@@ -296,9 +297,9 @@ def test_a_test_run_has_small_limits_whatever_the_document_says() -> None:
 def test_money_is_reserved_before_it_is_spent_and_the_last_cent_may_be_used() -> None:
     play = Play({"a": {}}, limits={"usd": 0.3})
     for key, cost, kind in (("1", "0.1", "reserved"), ("2", "0.2", "reserved"), ("3", "0.0001", "refused")):
-        (said,) = play.news(engine.Spend("a#1", 1, 1, key, {"usd": cost}))
+        (said,) = play.news(news.Spend("a#1", 1, 1, key, {"usd": cost}))
         assert said.kind == f"spend.{kind}"
-    play.news(engine.Spent("a#1", 1, 1, "2", {"usd": "0.05"}))
+    play.news(news.Spent("a#1", 1, 1, "2", {"usd": "0.05"}))
     assert str(play.state.usd) == "0.15"
 
 
@@ -307,8 +308,8 @@ def test_a_silent_executor_loses_the_step_to_the_next_delivery() -> None:
     said = play.after(LEASE + 1)
     assert [e.kind for e in said] == ["steps.lost", "step.scheduled"]
     assert said[1].fact.delivery == 2
-    assert play.news(engine.Completed("a#1", 1, 1)) == []
-    play.news(engine.Completed("a#1", 1, 2))
+    assert play.news(news.Completed("a#1", 1, 1)) == []
+    play.news(news.Completed("a#1", 1, 2))
     assert play.state.status == "completed"
 
 
@@ -316,29 +317,29 @@ def test_an_executor_that_speaks_keeps_the_step() -> None:
     play = Play({"a": {}})
     for _ in range(20):
         play.now += LEASE / 2
-        play.news(engine.Alive([("a#1", 1, 1)]))
+        play.news(news.Alive([("a#1", 1, 1)]))
     assert play.state.steps["a#1"].delivery == 1
 
 
 def test_a_step_that_kills_its_executors_is_given_up() -> None:
     play = Play({"a": {}})
     for _ in range(12):
-        play.news(engine.Released("restart"))
+        play.news(news.Released("restart"))
     assert play.state.error["code"] == "step.executor_died"  # type: ignore[index]
 
 
 def test_a_copy_of_the_message_cannot_claim_the_step() -> None:
     play = Play({"a": {}})
-    assert play.news(engine.Started("a#1", 1, 1, 0.0, "e1", "e1/1"))
-    assert play.news(engine.Started("a#1", 1, 1, 0.0, "e1", "e1/1"))  # the answer was lost: asked again
-    assert play.news(engine.Started("a#1", 1, 1, 0.0, "e2", "e2/1")) == []
+    assert play.news(news.Started("a#1", 1, 1, 0.0, "e1", "e1/1"))
+    assert play.news(news.Started("a#1", 1, 1, 0.0, "e1", "e1/1"))  # the answer was lost: asked again
+    assert play.news(news.Started("a#1", 1, 1, 0.0, "e2", "e2/1")) == []
 
 
 def test_a_question_is_answered_once() -> None:
     play = Play({"a": {}, "b": {}}, "a>b").wait("a#1", ask={"title": "Deploy?"})
     assert play.state.shown == "waiting"
-    assert play.news(engine.Answered("a#1", {"decision": "approve"}, "ada"))
-    assert play.news(engine.Answered("a#1", {"decision": "reject"}, "bob")) == []
+    assert play.news(news.Answered("a#1", {"decision": "approve"}, "ada"))
+    assert play.news(news.Answered("a#1", {"decision": "reject"}, "bob")) == []
 
 
 @pytest.mark.parametrize(("action", "ends"), [("approve", "completed"), ("fail", "failed")])
@@ -352,14 +353,14 @@ def test_a_question_nobody_answers(action: str, ends: str) -> None:
 def test_a_child_ends_its_step_and_a_stranger_does_not() -> None:
     play = Play({"a": {}}, outputs={"x": "${{ nodes.a.output.y }}"}).wait("a#1", child={"workflow": "w"})
     child = play.state.steps["a#1"].child["run"]  # type: ignore[index]
-    assert play.news(engine.ChildEnded("a#1", "run_other", "completed", {"y": 1})) == []
-    play.news(engine.ChildEnded("a#1", child, "completed", {"y": 2}))
+    assert play.news(news.ChildEnded("a#1", "run_other", "completed", {"y": 1})) == []
+    play.news(news.ChildEnded("a#1", child, "completed", {"y": 2}))
     assert play.state.outputs == {"x": 2}
 
 
 def test_cancel_ends_a_waiting_run_at_once_and_leaves_its_child_an_orphan() -> None:
     play = Play({"a": {}}).wait("a#1", child={"workflow": "w"})
-    play.news(engine.CancelRequested("ada", "enough"))
+    play.news(news.CancelRequested("ada", "enough"))
     assert play.state.status == "cancelled"
     assert len(play.state.orphans) == 1
 
@@ -372,8 +373,8 @@ def test_validate_only_ends_before_anything_runs() -> None:
 
 def test_values_in_the_artifact_store_are_asked_for_before_anything_is_said() -> None:
     play = Play({"a": {}, "b": {}}, "a>b ? nodes.a.output.big == 1")
-    news = engine.Completed("a#1", 1, 1, {"$spilled": "sha256:00", "size": 9})
-    settled = settle(play.state, [news], play.now)
+    ended = news.Completed("a#1", 1, 1, {"$spilled": "sha256:00", "size": 9})
+    settled = settle(play.state, [ended], play.now)
     assert (settled.needs, settled.events) == ({"sha256:00"}, [])
-    settled = settle(play.state, [news], play.now, {"sha256:00": {"big": 1}})
+    settled = settle(play.state, [ended], play.now, {"sha256:00": {"big": 1}})
     assert [e.kind for e in settled.events] == ["step.completed", "step.scheduled"]

@@ -15,7 +15,7 @@ import orjson
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from ..engine.decide import SPILLED
+from ..engine.scope import SPILLED
 from ..engine.expr import escape
 from ..engine.fields import MAX_BYTES as DOCUMENT_BYTES
 from ..engine.fields import Reader

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from ..engine.decide import SPILLED
+from ..engine.scope import SPILLED
 from ..engine.view import RunView
 from ..errors import Invalid, NotFound
 from ..ports import Journal, RunRow, Runs

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..engine.decide import SPILLED
 from ..engine.record import DERIVED
+from ..engine.scope import SPILLED
 from ..engine.view import RunView
 from ..errors import Invalid
 from .failures import UsageError

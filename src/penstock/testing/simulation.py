@@ -26,9 +26,10 @@ from pydantic import BaseModel, ConfigDict
 
 from ..bus.embedded import EmbeddedBus
 from ..control import Control, Start
-from ..engine import decide as engine
 from ..engine import events as ev
-from ..engine.state import TERMINAL, RunState, fold
+from ..engine import news
+from ..engine.fold import apply, fold
+from ..engine.state import TERMINAL, RunState
 from ..engine.workflow import Workflow, parse
 from ..errors import NotFound, PenstockError, StepFailed, Unavailable
 from ..executor import Executor
@@ -230,17 +231,17 @@ class FaultyReports:
         self._control = control
         self._later: set[asyncio.Task[None]] = set()
 
-    def tell(self, run_id: str, news: engine.News) -> None:
+    def tell(self, run_id: str, news: news.News) -> None:
         for copy in _copies(self._world, news):
             if self._world.chance(self._world.faults.late):
                 _later(self._later, self._world, lambda copy=copy: self._tell(run_id, copy))
             else:
                 self._control.tell(run_id, copy)
 
-    async def _tell(self, run_id: str, news: engine.News) -> None:
+    async def _tell(self, run_id: str, news: news.News) -> None:
         self._control.tell(run_id, news)
 
-    async def advance(self, run_id: str, news: engine.News) -> Sequence[ev.Fact]:
+    async def advance(self, run_id: str, news: news.News) -> Sequence[ev.Fact]:
         if self._world.chance(self._world.faults.lose):
             raise Unavailable("no answer", code="journal.unavailable")
         return await self._control.advance(run_id, news)
@@ -333,7 +334,7 @@ class Act:
         if step.attempt <= config.fails:
             raise StepFailed("told to fail for now", code="act.again")
         await step.note(f"attempt {step.attempt}")
-        return Done({"value": config.value, "text": "x" * config.size}, take=config.choose and tuple(config.choose))
+        return Done({"value": config.value, "text": "x" * config.size}, take=tuple(config.choose) if config.choose else None)
 
     async def _call(self, key: str, call: str) -> dict[str, str]:
         world = self._world
@@ -529,7 +530,7 @@ def check_journal(run_id: str, workflow: Workflow, events: Sequence[ev.Event]) -
         raise Broken(f"{run_id}: time goes backwards")
     state = RunState(run_id, workflow)
     for event in events:
-        state.apply(event)
+        apply(state, event)
         check_limits(state, event)
     again = fold(run_id, workflow, [ev.event_from_dict(ev.event_dict(e)) for e in events])
     if again.status != state.status or again.outputs != state.outputs or again.steps != state.steps:
