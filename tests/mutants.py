@@ -31,23 +31,24 @@ class Defect:
     new: str
 
 
-ENGINE, STATE, GUARD = "engine/decide.py", "engine/state.py", "engine/guard.py"
+ACCEPT, DECIDE, ENDS = "engine/accept.py", "engine/decide.py", "engine/ends.py"
+FOLD, STATE, GUARD = "engine/fold.py", "engine/state.py", "engine/guard.py"
 DEFECTS = (
     Defect(
         "accept news of an older delivery",
-        ENGINE,
-        "step.attempt != news.attempt or step.delivery != news.delivery or step.status",
-        "step.attempt != news.attempt or step.status",
+        ACCEPT,
+        "step.attempt != heard.attempt or step.delivery != heard.delivery or step.status",
+        "step.attempt != heard.attempt or step.status",
     ),
     Defect(
         "accept news of an older attempt",
-        ENGINE,
-        "step is None or step.attempt != news.attempt or step.delivery",
+        ACCEPT,
+        "step is None or step.attempt != heard.attempt or step.delivery",
         "step is None or step.delivery",
     ),
     Defect(
         "let a terminal run change",
-        ENGINE,
+        ACCEPT,
         "values) if state.status not in TERMINAL else ()",
         "values) if True else ()",
     ),
@@ -63,7 +64,7 @@ DEFECTS = (
     Defect(
         "forget what was in flight at a restart",
         "control.py",
-        'self.tell(row.run_id, engine.Released("restart"))',
+        'self.tell(row.run_id, news.Released("restart"))',
         "pass",
     ),
     Defect("send work without what is kept", "control.py", "kept=step.kept or {},", "kept={},"),
@@ -76,23 +77,23 @@ DEFECTS = (
     Defect("make calls without a claim", "executor.py", "            await self._claim_it()\n", ""),
     Defect(
         "let two claims hold one delivery",
-        ENGINE,
-        "if step.claim == news.claim else ()",
+        ACCEPT,
+        "if step.claim == heard.claim else ()",
         "if True else ()",
     ),
     Defect(
         "lose the wake-up of a lease",
-        STATE,
+        FOLD,
         "    step.lease = at + LEASE\n    s.soon(step.lease)\n",
         "    step.lease = at + LEASE\n",
     ),
     Defect(
         "forget a retry",
-        STATE,
+        FOLD,
         '        s.move(step, "retrying")\n        s.soon(f.retry_at)\n',
         '        s.move(step, "retrying")\n',
     ),
-    Defect("retry without end", ENGINE, "attempt < node.retry.attempts and", ""),
+    Defect("retry without end", ENDS, "attempt < node.retry.attempts and", ""),
     Defect(
         "pass the limit of steps in flight",
         GUARD,
@@ -103,7 +104,7 @@ DEFECTS = (
     Defect("spend past the limit", GUARD, "used[name] + amount > Decimal", "used[name] > Decimal"),
     Defect(
         "do not propagate skips",
-        STATE,
+        FOLD,
         "    s.resolve(s.workflow.nodes[f.node], [])\n\n\ndef _node_failed",
         "\n\ndef _node_failed",
     ),
