@@ -37,6 +37,11 @@ def misbehave(mode: str) -> None:
         sys.stdout.flush()
 
 
+def mark(path: str) -> None:
+    with open(path, "a") as file:  # noqa: PTH123
+        file.write("called\n")
+
+
 def grandchild() -> int:
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid
 
@@ -71,6 +76,7 @@ def serve(http: bool) -> None:
                 tool("fails"),
                 tool("raises"),
                 tool("dies"),
+                tool("marks_and_dies", {"path": {"type": "string"}}),
                 tool("sleeps", {"seconds": {"type": "number"}}),
                 tool("state", output={"type": "object"}, read_only_hint=True),
                 tool("big", {"size": {"type": "integer"}}),
@@ -112,6 +118,9 @@ def serve(http: bool) -> None:
             case "dies" | "dies_reading":
                 sys.stderr.write("out of water\n")
                 sys.stderr.flush()
+                os._exit(9)
+            case "marks_and_dies":
+                mark(arguments["path"])
                 os._exit(9)
             case "sleeps":
                 state["slept"] += 1

@@ -264,6 +264,9 @@ class TestListing:
         assert paths(listed) == ["b/y.py", "z.py"]
         assert listed["truncated"] is True
         assert (await tools.call("list_files", path=str(tmp_path), max_files=3))["truncated"] is False
+        git(tmp_path, "init", "-q")
+        listed = await tools.call("list_files", path=str(tmp_path), max_files=2)
+        assert (listed["source"], paths(listed)) == ("git", ["b/y.py", "z.py"])
 
     async def test_5000_files_with_odd_names(self, tools: Tools, tmp_path: Path) -> None:
         for number in range(5000):
@@ -385,14 +388,16 @@ class TestScanning:
         assert AWS_KEY not in json.dumps(await tools.call("scan_files", root=str(tmp_path), paths=["a.env"]))
 
     async def test_the_repository_cannot_switch_the_linter_off(self, tools: Tools, tmp_path: Path) -> None:
-        write(tmp_path, a_dot_py="eval(input())\n", ruff_dot_toml='[lint]\nselect = []\nexclude = ["*"]\n')
+        write(tmp_path, a_dot_py="eval(input())\n", ruff_dot_toml='[lint.per-file-ignores]\n"*" = ["ALL"]\n')
         scanned = await tools.call("scan_files", root=str(tmp_path), paths=["a.py"])
         assert [finding["rule"] for finding in scanned["findings"]] == ["S307"]
 
-    async def test_names_that_look_like_options_are_names(self, tools: Tools, tmp_path: Path) -> None:
-        (tmp_path / "--exit-non-zero-on-fix.py").write_text("eval(input())\n")
-        scanned = await tools.call("scan_files", root=str(tmp_path), paths=["--exit-non-zero-on-fix.py"])
-        assert [finding["path"] for finding in scanned["findings"]] == ["--exit-non-zero-on-fix.py"]
+    @pytest.mark.parametrize("name", ["--exit-non-zero-on-fix.py", "@other.py", "-"])
+    async def test_names_that_look_like_options_are_names(self, tools: Tools, tmp_path: Path, name: str) -> None:
+        (tmp_path / name).write_text("#!/usr/bin/env python\neval(input())\n")
+        (tmp_path / "other.py").write_text("--help\n")
+        scanned = await tools.call("scan_files", root=str(tmp_path), paths=[name])
+        assert [(finding["path"], finding["rule"]) for finding in scanned["findings"]] == [(name, "S307")]
 
     async def test_deep_finds_more_and_tests_are_judged_mildly(self, tools: Tools, tmp_path: Path) -> None:
         text = "import datetime\n\n\ndef f():\n    try:\n        return datetime.datetime.now()\n"

@@ -207,6 +207,13 @@ class TestFailures:
         await gone(pid)
         assert (await servers.call("odd", "whoami"))["pid"] != pid
 
+    async def test_a_call_that_may_have_done_something_is_not_made_again(
+        self, servers: Servers, tmp_path: Path
+    ) -> None:
+        with pytest.raises(Unavailable):
+            await servers.call("odd", "marks_and_dies", {"path": str(tmp_path / "mark")})
+        assert (tmp_path / "mark").read_text() == "called\n"
+
     async def test_a_call_that_kills_its_server_each_time_ends(self, servers: Servers) -> None:
         async with asyncio.timeout(10):
             with pytest.raises(Unavailable, match="exit status 9"):
@@ -254,7 +261,7 @@ class TestFailures:
     async def test_a_server_that_never_speaks_sense(self, mode: str, told: str) -> None:
         async with (
             asyncio.timeout(10),
-            pool(odd(mode, start_timeout_seconds=0.5 if mode == "silent" else 9)) as servers,
+            pool(odd(mode, start_timeout_seconds=0.5 if mode == "silent" else 60)) as servers,
         ):
             with pytest.raises(Unavailable, match=told) as caught:
                 await servers.call("odd", "echo", {"text": ""})

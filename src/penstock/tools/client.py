@@ -16,7 +16,7 @@ import importlib
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
@@ -129,7 +129,8 @@ class Connection:
         if config.transport == "stdio":
             # Started before the SDK is imported: the two longest parts of a first call then run side by side.
             with anyio.CancelScope(shield=True):  # half-way through, nobody would own the process
-                child = self.child = await start_child(config)
+                self.child = await start_child(config)
+            child = cast("Child", self.child)
             streams: Any = child_streams(child)
             try:
                 await _import_sdk()
