@@ -103,7 +103,15 @@ class Penstock:
         self.servers = Servers()
         self.kinds = {**load_kinds(self.servers), **self._given}
         self.control = Control(
-            journal, self.runs, self.bus, self.artifacts, self._version, self.clock, new_run_id, settings.running
+            journal,
+            self.runs,
+            self.bus,
+            self.artifacts,
+            self._version,
+            self.clock,
+            new_run_id,
+            settings.running,
+            shared,
         )
         self.gate = Gate(self.control, self.workflows, self.runs, self.vault, self.kinds)
         self.executor = Executor(

@@ -14,6 +14,7 @@ what was in flight when a process died is sent again at the next start (`recover
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -35,6 +36,7 @@ log = logging.getLogger("penstock.control")
 
 POLL = 1.0  # seconds between looks at what is due; within a process timers are exact
 CACHED = 2_000  # idle runs whose state is kept in memory
+RECOUNT = 30  # sweeps between two looks at what other processes have done with our runs
 RUNNING = 512  # runs in progress at once in one process; the others wait as `queued`, in the journal alone
 DEPTH = 10  # sub-workflows within sub-workflows
 
@@ -97,7 +99,9 @@ class Control:
         clock: Clock,
         new_id: Callable[[], str],
         running: int = RUNNING,
+        shared: bool = False,
     ) -> None:
+        """`shared`: other processes write the same journal, so what is cached may be old."""
         self.journal = journal
         self.runs = runs
         self.bus = bus
@@ -106,6 +110,7 @@ class Control:
         self._versions = versions
         self._new_id = new_id
         self._places = running
+        self._shared = shared
         self._running: set[str] = set()
         self._queued = True  # there may be runs waiting for a place
         self._boxes: OrderedDict[str, _Mailbox] = OrderedDict()
@@ -262,7 +267,9 @@ class Control:
         """The state as it is now; to be read, not kept. Raises NotFound."""
         box = self._boxes.get(run_id)
         if box is not None and box.state is not None and not box.busy:
-            return box.state
+            state = box.state
+            if not self._shared or (await self.runs.row(run_id)).head == state.head:
+                return state
         return await self._load(run_id)
 
     def watch(self, run_id: str | None, watcher: Watcher) -> Callable[[], None]:
@@ -330,9 +337,13 @@ class Control:
 
     async def run(self) -> None:
         """Sweep for ever."""
-        while not self._closed:
+        for turn in itertools.count(1):
+            if self._closed:
+                return
             try:
                 await self.sweep()
+                if self._shared and turn % RECOUNT == 0:
+                    await self._recount()
             except PenstockError as error:
                 log.warning("sweep failed: %s", error.message)
             except Exception:
@@ -357,9 +368,24 @@ class Control:
                 self._queued = False
             for run_id in fresh:
                 self._running.add(run_id)
-                self.tell(run_id, news.Admitted())
+                self._spawn(self._admit_one(run_id))
             if not fresh:
                 return
+
+    async def _admit_one(self, run_id: str) -> None:
+        if not await self.advance(run_id, news.Admitted()):  # another process was faster, or it has been cancelled
+            self._running.discard(run_id)
+
+    async def _recount(self) -> None:
+        """Places of runs that another process has ended or put to wait are free again."""
+        for run_id in list(self._running):
+            box = self._boxes.get(run_id)
+            if box is not None and box.busy:
+                continue
+            if (await self.runs.row(run_id)).status != "running":
+                self._running.discard(run_id)
+                if box is not None and not box.busy:
+                    self._forget(box)
 
     def _has_place(self) -> bool:
         return len(self._running) < self._places
@@ -612,6 +638,11 @@ class Control:
                 self._spawn(self._start_child(state, event.fact.step, event.fact.child))
         if scheduled:
             messages += self._work_of(state, scheduled)
+        for (piece, _), facts in zip(turn.news, turn.heard, strict=True):
+            if type(piece) is news.Alive:  # who holds what is not wanted any more has missed being told: once more
+                wanted = {name for fact in facts for name in fact.steps}
+                if unwanted := [name for name, _, _ in piece.steps if name not in wanted]:
+                    messages.append(_stop(state.run_id, unwanted))
         while state.orphans:
             self._spawn(self._cancel_child(state.orphans.pop()))
         if turn.events:

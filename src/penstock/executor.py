@@ -24,7 +24,7 @@ from .engine import news
 from .engine.events import Fact, SpendRefused
 from .engine.scope import SPILLED
 from .engine.state import LEASE
-from .errors import Invalid, PenstockError, Refused, TimedOut, Unavailable
+from .errors import Invalid, PenstockError, Refused, StepFailed, TimedOut, Unavailable
 from .ports import Artifacts, Bus, Clock, Done, Message, NodeKind, Vault, Wait, Work
 from .spill import SPILL
 
@@ -110,8 +110,8 @@ class Executor:
     def _hold(self, work: Work) -> None:
         known = self._held.get((work.run_id, work.step_id))
         if known is not None:
-            if known.work.attempt == work.attempt and known.work.delivery >= work.delivery:
-                self._places.release()  # the same message twice
+            if (known.work.attempt, known.work.delivery) >= (work.attempt, work.delivery):
+                self._places.release()  # the same message twice, or an old one late
                 return
             known.superseded = True
             if known.task is not None:
@@ -158,6 +158,9 @@ class Executor:
             report = None
             if context.stopped:
                 report = news.Stopped(work.step_id, work.attempt, work.delivery, context.take_notes())
+            elif not context.superseded and not self._closed:
+                failure = StepFailed("the step's own code cancelled it", code="step.cancelled_itself")
+                report = self._failed(context, failure, started)
         finally:
             short.cancel()
             self._places.release()
@@ -195,10 +198,11 @@ class Executor:
             failure = PenstockError(f"{type(error).__name__}: {error}", code="step.crashed")
             for line in traceback.format_exception(error, limit=-4):
                 await context.note(line.rstrip())
-        error_dict = context.clean(failure.to_dict())
-        return news.Failed(
-            work.step_id, work.attempt, work.delivery, error_dict, started, self.name, context.take_notes()
-        )
+        return self._failed(context, failure, started)
+
+    def _failed(self, context: _Context, failure: PenstockError, started: float) -> news.News:
+        work, error = context.work, context.clean(failure.to_dict())
+        return news.Failed(work.step_id, work.attempt, work.delivery, error, started, self.name, context.take_notes())
 
     async def _reported(self, context: _Context, result: Any, started: float) -> news.News:
         work = context.work

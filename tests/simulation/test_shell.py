@@ -498,3 +498,59 @@ def test_a_delivery_nobody_wants_any_more_makes_no_further_call() -> None:
         assert reports.told == []
 
     play(main)
+
+
+def test_code_that_cancels_itself_has_failed() -> None:
+    async def main() -> None:
+        async def does(step: Any) -> Any:
+            raise asyncio.CancelledError
+
+        shell = Shell(does, flow(ONE))
+        state = await shell.control.wait(await shell.start())
+        assert state.error["code"] == "step.cancelled_itself"  # type: ignore[index]
+        assert asyncio.get_running_loop().time() < 5
+
+    play(main)
+
+
+def test_an_old_message_that_comes_late_does_not_stop_the_newer_attempt() -> None:
+    async def main() -> None:
+        async def does(step: Any) -> Any:
+            if step.attempt == 1:
+                raise StepFailed("again")
+            await asyncio.sleep(20)
+
+        shell = Shell(does, flow({"a": {"kind": "do", "retry": {"attempts": 2, "backoff": 1}}}))
+        run = await shell.start()
+        await asyncio.sleep(5)
+        await shell.bus.publish(
+            [Message("task-requests", run, Work(run, "a#1", "a", "do", "default", {}, 1, 1, "key"))]
+        )
+        assert (await shell.control.wait(run)).status == "completed"
+        assert asyncio.get_running_loop().time() < 25
+
+    play(main)
+
+
+def test_who_runs_what_nobody_wants_is_told_when_it_next_speaks() -> None:
+    async def main() -> None:
+        ended: list[float] = []
+
+        async def hang(step: Any) -> Any:
+            try:
+                await asyncio.Future()
+            finally:
+                ended.append(asyncio.get_running_loop().time())
+
+        shell = Shell(hang, flow(ONE))
+        elsewhere = Shell(
+            hang, *shell.flows.values(), database=shell.database
+        )  # the other process, with a bus of its own
+        run = await shell.start()
+        await asyncio.sleep(1)
+        await elsewhere.control.cancel(run, "ada")
+        assert (await elsewhere.control.wait(run)).status == "cancelled"
+        await asyncio.sleep(30)
+        assert len(ended) == 1
+
+    play(main)
