@@ -256,7 +256,7 @@ def test_the_nearest_known_name_is_suggested_and_the_line_is_told() -> None:
 def test_a_cycle_is_named() -> None:
     with pytest.raises(Invalid) as caught:
         parse(graph(["a draft", "draft review", "review draft"]))
-    assert "draft -> review -> draft" in caught.value.message
+    assert "the cycle draft -> review -> draft" in caught.value.message
 
 
 def test_bounds_of_size_and_depth() -> None:
