@@ -45,7 +45,7 @@ UPGRADE = --upgrade
 
 bench: ## measure; one JSON object a line
 	@.ci/setup dev
-	@$(BIN)/python tests/bench/run.py $(ARGS)
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 mutants: ## plant defects in the engine, and see that the tests find each
 	@.ci/setup dev

@@ -18,6 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # boxes round the help would take longer than everything else in it
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 groups.register(app)
@@ -31,7 +32,9 @@ class Mode(StrEnum):
 
 @app.command()
 def run(
-    workflow: Annotated[str, typer.Argument(help="A file, or the slug of a workflow. `survey` comes with Penstock.")],
+    workflow: Annotated[
+        str, typer.Argument(metavar="WORKFLOW", help="A file, or a slug of the catalog. `survey` comes with Penstock.")
+    ],
     inputs: Annotated[
         list[str] | None,
         typer.Option("-i", "--input", metavar="NAME=VALUE", help="An input; @FILE stands for a file's content."),
@@ -66,7 +69,7 @@ def up(
         int | None, typer.Option(min=0, max=65535, help="The port; 7411 by default, 0 for any free one.")
     ] = None,
 ) -> int:
-    """Serve everything from this process: API, engine, executor. Prints the URL to open."""
+    """Serve everything. Prints the URL to open."""
     from . import serving  # noqa: PLC0415
 
     return serving.up(place(data, None).data if data else None, host, port)
@@ -81,7 +84,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on; 127.0.0.1 by default.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="The port; 7411 by default.")] = None,
 ) -> int:
-    """Serve some planes from this process, for larger installations."""
+    """Serve some planes, in larger installations."""
     from . import serving  # noqa: PLC0415
 
     serving.check_planes(plane)
@@ -95,7 +98,7 @@ def import_(
     data: options.Data = None,
     server: options.Server = None,
 ) -> int:
-    """Take a workflow over from a file of some format into the catalog."""
+    """Take a workflow over into the catalog."""
     from . import workflows  # noqa: PLC0415
 
     return options.ask(place(data, server), lambda link: workflows.import_file(link, format, file))
@@ -103,7 +106,7 @@ def import_(
 
 @app.command()
 def doctor(json: options.Json = False, data: options.Data = None) -> int:
-    """Look at what Penstock needs here, and say what to do about what is missing."""
+    """Look at what Penstock needs here. Says what to do about what is missing."""
     from . import doctor as command  # noqa: PLC0415
 
     return command.doctor(place(data, None), json)

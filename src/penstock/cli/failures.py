@@ -89,6 +89,8 @@ def problem_text(problem: Problem, source: str = "") -> Text:
     place = _place(problem, source)
     if place:
         text.append(place + "  ", "bold")
+    if problem.severity != "error":
+        text.append(f"{problem.severity}: ", "yellow")
     text.append(f"{printable(problem.message)} [{problem.code}]")
     if problem.hint:
         text.append(f"\n      {printable(problem.hint)}", "cyan")
@@ -136,6 +138,7 @@ def problems_of(found: Any) -> list[Problem]:
             one.get("hint"),
             one.get("line"),
             one.get("column"),
+            str(one.get("severity", "error")),
         )
         for one in found or ()
         if isinstance(one, Mapping)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -50,6 +49,8 @@ def place(data: Path | None, server: str | None) -> Place:
 
 def go(work: Coroutine[Any, Any, int | None]) -> int:
     """Run a command's work to its end; returns its exit code."""
+    import asyncio  # noqa: PLC0415 - a third of what --help costs
+
     from .logs import log_to_stderr  # noqa: PLC0415
 
     log_to_stderr()

@@ -189,7 +189,7 @@ class Live:
         board = self._board
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(no_wrap=True, max_width=28, overflow="ellipsis")
-        grid.add_column(no_wrap=True, justify="right")
+        grid.add_column(no_wrap=True)
         grid.add_column(no_wrap=True, justify="right")
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         rows, hidden = self._fitting()

@@ -46,7 +46,7 @@ def up(data: Path | None, host: str | None, port: int | None) -> int:
 
     given: dict[str, Any] = {"data": data, "host": host, "port": port}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    log_to_stderr(logging.INFO, json=not is_terminal(sys.stderr))
+    log_to_stderr(logging.INFO, as_json=not is_terminal(sys.stderr))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_up(settings, port is None))
 
