@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class PostgresServer:
 
     def drop_connections(self, url: str) -> None:
         """End every connection to a database, as a failing network or a restart would."""
-        name = url.split("?")[0].rsplit("/", 1)[1]
+        name = url.partition("?")[0].rsplit("/", 1)[1]
         self._server.psql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
 
     def stop(self) -> None:
@@ -68,5 +69,9 @@ def postgres_server() -> Iterator[PostgresServer]:
     try:
         yield PostgresServer(server)
     finally:
+        pid = server.get_pid()
+        if pid:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGQUIT)  # at once: nothing in it is wanted any more
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)

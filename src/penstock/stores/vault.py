@@ -1,14 +1,18 @@
 """Secrets, encrypted at rest, each bound to its place: AES-256-GCM with the group and the name as associated data, so that a
 sealed value copied to another row does not open. The key file is made with the data folder and readable by its owner alone.
 
-Keys have ids; the newest seals, all of them open, so `rotate` can go on while secrets are read.
+Keys have ids; the newest seals, all of them open, so `rotate` can go on while secrets are read and written, by this process or
+another that has the same key file: everyone looks whether the file has changed before using it, and a key that has gone out of
+use is dropped by the next rotation only.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -18,6 +22,7 @@ from .catalog import Database
 
 NAME_LIMIT = 200
 VALUE_LIMIT = 64 * 1024
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class SealedVault:
@@ -27,15 +32,16 @@ class SealedVault:
         self._db = database
         self._key_file = key_file
         self._clock = clock
-        self._keys: dict[str, bytes] | None = None
+        self._keys: dict[str, bytes] = {}
+        self._read_at: tuple[int, int] | None = None  # inode and time of change of the file that `_keys` came from
 
     async def put(self, group: str, name: str, value: str) -> None:
         if not name or len(name) > NAME_LIMIT or not name.isprintable() or "/" in name:
             raise Invalid(
                 f"a secret's name is 1 to {NAME_LIMIT} printable characters without /", code="secret.bad_name"
             )
-        if not value or len(value.encode()) > VALUE_LIMIT:
-            raise Invalid(f"a secret's value is 1 to {VALUE_LIMIT} bytes", code="secret.bad_value")
+        if not 1 <= len(value.encode(errors="replace")) <= VALUE_LIMIT or _HALF.search(value):
+            raise Invalid(f"a secret's value is 1 to {VALUE_LIMIT} bytes of text", code="secret.bad_value")
         await self._db.execute(
             "INSERT INTO secrets (grp, name, sealed, updated_at) VALUES (?1, ?2, ?3, ?4)"
             " ON CONFLICT (grp, name) DO UPDATE SET sealed = ?3, updated_at = ?4 RETURNING name",
@@ -58,10 +64,12 @@ class SealedVault:
             raise NotFound(f"there is no secret {name!r}", code="secret.not_found")
 
     async def rotate(self) -> int:
-        """Make a new key and seal every secret with it; returns how many. The old keys are dropped at the end."""
+        """Make a new key and seal every secret with it; returns how many. Keys that nothing needed before are dropped."""
         keys = self._load()
-        newest = _new_key()
-        self._store({**keys, newest[0]: newest[1]})
+        before = await self._db.fetch("SELECT sealed FROM secrets", ())
+        needed = {row[0].split(".", 1)[0] for row in before} | {list(keys)[-1]}
+        key_id, key = _new_key()
+        self._store({**{k: v for k, v in keys.items() if k in needed}, key_id: key})
         rows = await self._db.fetch("SELECT grp, name, sealed FROM secrets", ())
         for group, name, sealed in rows:
             value = self._open(group, name, sealed)
@@ -69,9 +77,6 @@ class SealedVault:
                 "UPDATE secrets SET sealed = ?3 WHERE grp = ?1 AND name = ?2 AND sealed = ?4 RETURNING name",
                 (group, name, self._seal(group, name, value), sealed),
             )
-        left = await self._db.fetch("SELECT sealed FROM secrets", ())
-        used = {row[0].split(".", 1)[0] for row in left} | {newest[0]}
-        self._store({key_id: key for key_id, key in self._load().items() if key_id in used})
         return len(rows)
 
     # --------------------------------------------------------------------------------------------------- keys
@@ -103,25 +108,44 @@ class SealedVault:
             ) from None
 
     def _load(self) -> dict[str, bytes]:
-        if self._keys is None:
-            if self._key_file.exists():
-                stored = json.loads(self._key_file.read_text())
+        """The keys, newest last; the first is made here."""
+        try:
+            found = self._key_file.stat()
+        except FileNotFoundError:
+            self._store(dict([_new_key()]), first=True)
+            found = self._key_file.stat()
+        if (found.st_ino, found.st_mtime_ns) != self._read_at:
+            try:
+                stored = json.loads(self._key_file.read_bytes())
                 self._keys = {key_id: base64.b64decode(key) for key_id, key in stored.items()}
-            else:
-                self._store(dict([_new_key()]))
-        assert self._keys is not None
+            except (ValueError, AttributeError, TypeError) as error:
+                raise PenstockError(
+                    f"{self._key_file} is not a key file: restore it from a copy, no secret opens without it",
+                    code="vault.bad_key_file",
+                ) from error
+            self._read_at = (found.st_ino, found.st_mtime_ns)
         return self._keys
 
-    def _store(self, keys: dict[str, bytes]) -> None:
-        """Written beside and moved into place: a crash leaves the old keys or the new ones."""
+    def _store(self, keys: dict[str, bytes], first: bool = False) -> None:
+        """Written beside and moved into place: a crash leaves the old keys or the new ones, and of two processes that make the
+        first key at once, both use the same."""
         text = json.dumps({key_id: base64.b64encode(key).decode() for key_id, key in keys.items()})
-        beside = self._key_file.with_suffix(".new")
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        beside = self._key_file.with_name(f"{self._key_file.name}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(self._key_file)
-        self._keys = keys
+        if first:
+            with contextlib.suppress(FileExistsError):
+                self._key_file.hardlink_to(beside)
+            beside.unlink()
+        else:
+            beside.replace(self._key_file)
+        folder = os.open(self._key_file.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def _new_key() -> tuple[str, bytes]:
