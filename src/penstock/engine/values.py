@@ -195,10 +195,8 @@ def walk(path: Path, scope: Mapping[str, Any]) -> Any:
         raise Fault("expr.missing", f"{keys[0]} is not there at this place", places[0])
     value = scope[keys[0]]  # type: ignore[index]
     for at in range(1, len(keys)):
-        key = keys[at]
-        if (type(key) is str and type(value) is dict and key in value) or (
-            type(key) is int and type(value) is list and key < len(value)
-        ):
+        key: Any = keys[at]
+        if key in value if type(value) is dict else type(value) is list and type(key) is int and key < len(value):
             value = value[key]
         else:
             value = pick(value, key, spell(keys[:at]), places[at])
