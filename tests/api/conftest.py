@@ -96,7 +96,11 @@ penstock: 1
 name: files
 inputs:
   type: object
-  properties: {name: {type: string}, text: {type: string}, times: {type: integer, default: 1}, mime: {type: string, default: text/plain}}
+  properties:
+    name: {type: string}
+    text: {type: string}
+    times: {type: integer, default: 1}
+    mime: {type: string, default: text/plain}
 nodes:
   make:
     kind: function
@@ -151,8 +155,8 @@ class House:
     async def listeners(self, wanted: int) -> None:
         """Wait until so many clients listen to runs, as /metrics says."""
         async with asyncio.timeout(20):
-            while f"penstock_streams {wanted}.0" not in (await self.bare.get("/metrics")).text.splitlines():
-                await asyncio.sleep(0.01)
+            while f"penstock_streams {wanted}.0" not in (await self.bare.get("/metrics")).text.splitlines():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)  # the other side is a server, seen through its metrics
 
     def open(self, gate: str) -> None:
         self.gates.setdefault(gate, asyncio.Event()).set()
