@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import NotFound, PenstockError, Unavailable
-from .client import Connection, Repeatable, Tool, nearest
+from .client import Connection, Tool, nearest
 from .config import ServerConfig, builtin_servers, same_spelling
+from .session import Repeatable
 
 
 class Servers:

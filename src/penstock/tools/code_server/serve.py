@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-_VERSION = "1"
+from penstock import __version__
 
 
 def _sparing(*packages: str) -> None:
@@ -40,7 +40,7 @@ def serve_stdio(roots: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's: it closes our stdin when it is done
 
     async def run() -> None:
-        server = build_server(Fence(roots), _VERSION)
+        server = build_server(Fence(roots), __version__)
         async with stdio_server() as (reader, writer):
             await server.run(reader, writer, server.create_initialization_options())
 
@@ -57,7 +57,7 @@ def serve_http(roots: Sequence[str], port: int) -> None:
     from .server import build_server  # noqa: PLC0415
 
     listener = socket.create_server(("127.0.0.1", port))
-    app = build_server(Fence(roots), _VERSION).streamable_http_app()
+    app = build_server(Fence(roots), __version__).streamable_http_app()
     sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp\n")
     sys.stdout.flush()
     uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on")).run(sockets=[listener])
