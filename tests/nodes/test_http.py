@@ -7,7 +7,6 @@ import gzip
 import ipaddress
 import json
 import socket
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,9 +38,6 @@ def reply(status: int = 200, body: bytes | str = b"", **headers: str) -> bytes:
     return f"HTTP/1.1 {status} Status\r\n{head}\r\n".encode() + data
 
 
-Answer = Callable[[Request, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bytes | None]]
-
-
 @dataclass
 class Server:
     """Answers each request with `answer`; remembers requests and counts connections."""
@@ -67,9 +63,9 @@ class Server:
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 request = Request(method, target, headers, body)
                 self.requests.append(request)
-                answer = self.answer
+                answer: Any = self.answer
                 if callable(answer):
-                    answer = await answer(request, reader, writer)
+                    answer = await answer(request, reader, writer)  # type: ignore[misc]
                 if answer is None:
                     break
                 writer.write(answer)
@@ -277,7 +273,7 @@ async def test_json_text_and_artifacts(kind, step, start):
         assert set(output) == {"status", "headers", key}
         if key == "artifact":
             assert step.saved["logo.png"] == value
-            assert output["artifact"]["size"] == len(value)
+            assert output["artifact"]["size"] == len(step.saved["logo.png"])
         else:
             assert output[key] == value
 
@@ -543,6 +539,13 @@ async def test_a_pooled_connection_does_not_lead_past_the_gate(kind, step, serve
     await call(kind, step, server.url)
     assert (await failing(kind, step, server.url, private=False)).code == "http.address_refused"
     assert len(server.requests) == 1
+
+
+async def test_a_host_may_close_its_private_network_to_every_step(step, server):
+    kind = Http(private=False)
+    assert (await failing(kind, step, server.url)).code == "http.address_refused"
+    await kind.aclose()
+    assert server.connections == 0
 
 
 async def test_a_redirect_meets_the_gate(kind, step, start):

@@ -120,7 +120,9 @@ class Http:
     Config: ClassVar[type[BaseModel]] = HttpConfig
     literal: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self) -> None:
+    def __init__(self, private: bool = True) -> None:
+        """`private` False refuses private addresses to every step, whatever it says itself."""
+        self._private = private
         self._clients: dict[bool, httpx2.AsyncClient] = {}
 
     async def run(self, step: StepContext, config: HttpConfig) -> Any:
@@ -145,7 +147,7 @@ class Http:
     async def _exchange(self, step: StepContext, config: HttpConfig, secret: str | None) -> dict[str, Any]:
         import httpx2  # noqa: PLC0415  (90 ms that a process without http steps need not spend)
 
-        client = self._client(config.private)
+        client = self._client(config.private and self._private)
         where = f"{config.method} {_shown(config.url)}"
         try:
             async with asyncio.timeout(config.timeout_seconds):

@@ -36,7 +36,7 @@ def judge(address: Address, private: bool) -> str | None:
     if address.is_link_local or address in METADATA:
         return "is link-local or a cloud's metadata service, which no step may reach"
     if not private and (not address.is_global or address.is_multicast or address.is_unspecified):
-        return "is on a private network, and the step says private: false"
+        return "is on a private network, which this step may not reach"
     return None
 
 

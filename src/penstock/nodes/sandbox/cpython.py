@@ -151,7 +151,7 @@ async def _started(
                 yield process, reader
             finally:
                 await _end(process)
-                # Killing bubblewrap kills what is behind it a moment later: the pipe ends when its last holder has.
+                # Killing bubblewrap kills what is behind it a moment later: the pipe ends when its last holder does.
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(1.0):
                         await _read(reader, 0)
@@ -167,11 +167,9 @@ def _line(wall: str, interpreter: walls.Interpreter, job: Job, report: int) -> l
 
 async def _end(process: Process) -> None:
     if process.returncode is None:
-        # The group first; the process itself as well, should it have left its group.
+        # Not process.kill(), which would reap the process under the eyes of the loop's own watcher.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
     await process.wait()
     # Pipes that were not read to their end stay open otherwise.
     process._transport.close()  # type: ignore[attr-defined]

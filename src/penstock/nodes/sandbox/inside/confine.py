@@ -50,9 +50,10 @@ def confine(policy: dict[str, Any]) -> None:
     `list`: paths; `scratch`: an empty folder or None}. Raises OSError or LookupError, and then must not go on."""
     files = policy.get("files")
     if files is not None:
-        _namespaces(policy["network"])
+        apart = _namespaces(policy["network"])
         scratch = files["scratch"]
-        if scratch and _mount_scratch(scratch, policy["file_mb"]):
+        # Without a mount namespace of its own, root would mount on the host.
+        if apart and scratch and _mount_scratch(scratch, policy["file_mb"]):
             files["write"].append(scratch)
             os.environ["TMPDIR"] = scratch
             os.chdir(scratch)
@@ -76,14 +77,15 @@ def _call(name: str, result: int) -> int:
     return result
 
 
-def _namespaces(network: bool) -> None:
+def _namespaces(network: bool) -> bool:
     uid, gid = os.getuid(), os.getgid()
     apart = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | (0 if network else CLONE_NEWNET)
     if _libc.unshare(apart) < 0:
-        return
+        return False
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         with contextlib.suppress(OSError):
             Path(f"/proc/self/{name}").write_text(text)
+    return True
 
 
 def _mount_scratch(path: str, megabytes: int) -> bool:
