@@ -110,9 +110,9 @@ class Shell:
         path.write_text(document if isinstance(document, str) else json.dumps(document), encoding="utf-8")
         return str(path)
 
-    def up(self, *arguments: str) -> tuple[Running, str]:
+    def up(self, *arguments: str, **more: Any) -> tuple[Running, str]:
         """A server on the data folder, and its URL with the token."""
-        running = self.start("up", "--port", "0", *arguments)
+        running = self.start("up", "--port", "0", *arguments, **more)
         assert running.process.stdout is not None
         url = running.process.stdout.readline().strip()
         assert url, running.ended().err
@@ -181,7 +181,9 @@ def gated(gate: Gate) -> dict[str, Any]:
         "gate": {"kind": "http", "with": {"method": "GET", "url": gate.url, "private": True}},
         "after": code("def main(input):\n    return input['open']\n", input="${{ nodes.gate.output.json }}"),
     }
-    return workflow("gated", nodes, [("before", "gate"), ("gate", "after")], outputs={"open": "${{ nodes.after.output }}"})
+    return workflow(
+        "gated", nodes, [("before", "gate"), ("gate", "after")], outputs={"open": "${{ nodes.after.output }}"}
+    )
 
 
 def asking(**more: Any) -> dict[str, Any]:

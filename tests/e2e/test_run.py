@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.e2e.shell import HELLO, Gate, Shell, asking, code, gated, workflow
 
 FAILING = workflow("failing", {"boom": code("def main(input):\n    raise ValueError('it broke')\n")})
-PAUSING = workflow("pausing", {"boom": {**code("def main(input):\n    return 1 / input\n", input=0), "on_error": "pause"}})
+PAUSING = workflow(
+    "pausing", {"boom": {**code("def main(input):\n    return 1 / input\n", input=0), "on_error": "pause"}}
+)
 SECRET = workflow("secret", {"call": {"kind": "http", "with": {"url": "http://127.0.0.1/", "auth_secret": "absent"}}})
 
 
@@ -117,7 +118,9 @@ def test_json_is_one_object_and_nothing_else(shell: Shell) -> None:
 
 
 def test_a_large_output_comes_whole(shell: Shell) -> None:
-    large = workflow("large", {"a": code("def main(input):\n    return 'x' * 200000\n")}, outputs={"a": "${{ nodes.a.output }}"})
+    large = workflow(
+        "large", {"a": code("def main(input):\n    return 'x' * 200000\n")}, outputs={"a": "${{ nodes.a.output }}"}
+    )
     assert shell("run", shell.write("large.json", large), "--json").json["outputs"]["a"] == "x" * 200_000
 
 
@@ -192,7 +195,9 @@ def test_a_reader_that_hangs_up_ends_the_output_and_nothing_else(shell: Shell) -
 def on_terminal(shell: Shell, *arguments: str) -> tuple[subprocess.Popen[str], int]:
     """A command whose three streams are one terminal, and our end of it."""
     ours, theirs = pty.openpty()
-    running = shell.start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, env={"TERM": "xterm"})
+    running = shell.start(
+        *arguments, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, env={"TERM": "xterm"}
+    )
     os.close(theirs)
     return running.process, ours
 
