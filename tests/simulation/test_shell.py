@@ -14,7 +14,7 @@ from penstock.bus.embedded import EmbeddedBus
 from penstock.control import Control, Start
 from penstock.engine import events as ev
 from penstock.engine.workflow import Workflow, parse
-from penstock.errors import Conflict, Invalid, NotFound, StepFailed
+from penstock.errors import Conflict, Invalid, NotFound, StepFailed, Unavailable
 from penstock.executor import Executor
 from penstock.nodes.human import Human
 from penstock.nodes.subflow import Subflow
@@ -552,5 +552,31 @@ def test_who_runs_what_nobody_wants_is_told_when_it_next_speaks() -> None:
         assert (await elsewhere.control.wait(run)).status == "cancelled"
         await asyncio.sleep(30)
         assert len(ended) == 1
+
+    play(main)
+
+
+def test_a_store_that_fails_for_a_while_loses_no_news() -> None:
+    async def main() -> None:
+        runs_of_step = 0
+
+        async def does(step: Any) -> Any:
+            nonlocal runs_of_step
+            runs_of_step += 1
+            await asyncio.sleep(1)
+
+        shell = Shell(does, flow(ONE))
+        run = await shell.start()
+        commit, failures = shell.journal.commit, iter([OSError("disk full"), Unavailable("no store")])
+
+        async def failing(commits: Any) -> Any:
+            if (error := next(failures, None)) is not None:
+                raise error
+            return await commit(commits)
+
+        shell.journal.commit = failing  # type: ignore[method-assign]
+        assert (await shell.control.wait(run)).status == "completed"
+        assert runs_of_step == 1
+        assert asyncio.get_running_loop().time() < 5
 
     play(main)
