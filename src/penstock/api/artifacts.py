@@ -41,7 +41,7 @@ SHOWN = (
     "text/markdown",
     "text/csv",
 )
-_FILE = content("application/octet-stream", "The content, or the part asked for", ETag="The digest.")
+_FILE = content("*/*", "The content, or the part asked for")
 _PARTIAL: dict[int | str, dict[str, Any]] = {200: _FILE, 206: _FILE, **also(304, 416)}
 
 

@@ -15,10 +15,10 @@ import orjson
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from ..engine.scope import SPILLED
 from ..engine.expr import escape
 from ..engine.fields import MAX_BYTES as DOCUMENT_BYTES
 from ..engine.fields import Reader
+from ..engine.scope import SPILLED
 from ..errors import Invalid, Problem, TooLarge
 from ..imports.text import Source, read_text
 from .problems import HttpError, problems_of

@@ -57,10 +57,16 @@ def also(*statuses: int, **media: str) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": "Not modified" if status == 304 else _MEANING[str(status)]} for status in statuses}
 
 
-def content(media: str, description: str, **headers: str) -> dict[str, Any]:
-    """A response with content that is not JSON."""
-    shown = {name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()}
-    return {"description": description, "content": {media: {"schema": {"type": "string"}}}, "headers": shown}
+def content(media: str, description: str) -> dict[str, Any]:
+    """A response with content of its own, such as a file."""
+    return {"description": description, "content": {media: {}}}
+
+
+def messages(description: str) -> dict[str, Any]:
+    """A response of server-sent events."""
+    text = {"type": "string"}
+    schema = {"type": "object", "properties": {"id": text, "event": text, "data": text}, "required": ["event", "data"]}
+    return {"description": description, "content": {"text/event-stream": {"schema": schema}}}
 
 
 def install(app: FastAPI) -> None:

@@ -19,7 +19,7 @@ from .answers import PAGE, Cursor, Limit, RunPath, json_answer, not_modified, ra
 from .core import caller_of, core_of
 from .headers import applied, is_fresh, quote, trace_of, wait_of
 from .idempotency import REPLAYED, claim_after, claim_run
-from .openapi import also, content, takes
+from .openapi import also, messages, takes
 from .pages import Pages
 from .stream import EventStream, Streams
 
@@ -137,7 +137,7 @@ async def list_events(
 @router.get(
     "/runs/{run_id}/stream",
     response_class=Response,
-    responses={200: content("text/event-stream", "One event a message: id is its seq, event its kind, data its JSON")},
+    responses={200: messages("One event a message: id is its seq, event its kind, data its JSON")},
     operation_id="stream_run",
 )
 async def stream_run(
