@@ -204,7 +204,7 @@ class RunList:
         rows = await self._db.fetch(
             "SELECT status, count(*) FROM runs WHERE status NOT IN ('completed', 'cancelled') GROUP BY status"
         )
-        return {status: count for status, count in rows}
+        return dict(rows)
 
     async def claim(self, group: str, key: str, body_digest: str, run_id: str) -> str:
         made = await self._db.execute(

@@ -26,7 +26,7 @@ from .postgres import Postgres
 from .sql import query
 
 GROUP = 500  # commits in one statement at most
-TRIES = 4  # of a statement that a deadlock or a failed serialization ended
+TRIES = 5  # of a statement that a deadlock or a failed serialization ended
 
 _READ = "SELECT seq, at, kind, data FROM events WHERE run_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
 _DUE = """
@@ -198,16 +198,18 @@ class _Lane:
 
     async def _insist(self, commits: Sequence[Commit]) -> Any:
         """Do it; again where the database says that it was done for nothing (SQLSTATE class 40)."""
-        for left in reversed(range(TRIES)):
+        for attempt in range(TRIES):
             try:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await self._db.connect()
                 with self._db.guarded():
                     return await self._perform(self._connection, commits)
             except Unavailable as error:
-                if not left or (getattr(error.__cause__, "sqlstate", None) or "")[:2] != "40":
+                if attempt == TRIES - 1 or (getattr(error.__cause__, "sqlstate", None) or "")[:2] != "40":
                     self._drop()
                     raise
+            # The other side of a deadlock must first get what it waits for, or this would take it away again.
+            await asyncio.sleep(0.01 * 4**attempt)
         raise AssertionError
 
     def _drop(self) -> None:

@@ -43,18 +43,22 @@ class Postgres:
     async def connect(self) -> Any:
         """A connection outside the pool; the caller closes it. Raises Unavailable; Invalid for a URL that is wrong."""
         with self.guarded():
-            connection = await self._driver.connect(self._url, timeout=CONNECT, command_timeout=COMMAND)
+            try:
+                connection = await self._driver.connect(self._url, timeout=CONNECT, command_timeout=COMMAND)
+            except ValueError as error:
+                raise Invalid(f"the database's URL is not right: {error}", code="settings.journal") from error
             await _prepare(connection)
             return connection
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = (), large: bool = False) -> list[Any]:
         """All rows, each indexed and unpacked like a tuple. Raises Unavailable."""
-        try:
-            return await self._ask(sql, parameters)
-        except Unavailable:
-            if self._closed:
-                raise
-            return await self._ask(sql, parameters)  # a read may be asked twice; the connection is a new one
+        for left in reversed(range(self._size + 1)):  # every connection in the pool may be one that died unnoticed
+            try:
+                return await self._ask(sql, parameters)
+            except _Lost:
+                if not left:
+                    raise
+        raise AssertionError
 
     async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """One statement, a transaction by itself; returns its rows (`RETURNING`). Raises Unavailable: then it was done entirely
@@ -94,11 +98,10 @@ class Postgres:
                 try:
                     with self.guarded():
                         yield connection
-                except Unavailable:  # the others are as old, and may be as dead
-                    await self._pool.expire_connections()
+                except Unavailable as error:
                     with contextlib.suppress(self._driver.InterfaceError):  # it is gone already
                         connection.terminate()
-                    raise
+                    raise _Lost(error.message, code=error.code) from error.__cause__
 
     @contextlib.contextmanager
     def guarded(self) -> Iterator[None]:
@@ -114,8 +117,6 @@ class Postgres:
             if is_passing(error.sqlstate):
                 raise Unavailable(f"the database did not do it: {error}", code="journal.unavailable") from error
             raise
-        except driver.ClientConfigurationError as error:
-            raise Invalid(f"the database's URL is not right: {error}", code="settings.journal") from error
         except driver.InterfaceError as error:
             if "clos" not in str(error):  # the driver has no other name for "this connection is closed (or closing)"
                 raise
@@ -124,6 +125,10 @@ class Postgres:
             raise Unavailable(
                 f"the database does not answer: {error or type(error).__name__}", code="journal.unavailable"
             ) from error
+
+
+class _Lost(Unavailable):
+    """It failed on a connection that there was; on a new one it may not."""
 
 
 def is_passing(sqlstate: str | None) -> bool:

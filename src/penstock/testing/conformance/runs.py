@@ -149,6 +149,18 @@ async def filters(open: Open) -> None:
 
 
 @RUNS.law()
+async def counts(open: Open) -> None:
+    """`counts` says how many runs of all groups there are of each status, but for completed and cancelled ones."""
+    async with open() as (journal, runs):
+        same(await runs.counts(), {}, "counts of nothing")
+        for number, status in enumerate(("running", "running", "failed", "completed", "cancelled", "queued")):
+            await journal.create(opening(f"run_{number}", status=status, group=f"g{number % 2}"))
+        same(await runs.counts(), {"running": 2, "failed": 1, "queued": 1}, "counts")
+        await must(journal, step("run_0", 1, status="completed"))
+        same(await runs.counts(), {"running": 1, "failed": 1, "queued": 1}, "counts after one has ended")
+
+
+@RUNS.law()
 async def bad_cursors_and_limits(open: Open) -> None:
     """A cursor that was not made here, and a limit of less than one, are Invalid, never another error and never a page."""
     async with open() as (journal, runs):
