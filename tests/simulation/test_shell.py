@@ -563,7 +563,7 @@ def test_a_store_that_fails_for_a_while_loses_no_news() -> None:
         async def does(step: Any) -> Any:
             nonlocal runs_of_step
             runs_of_step += 1
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.1)  # too short to be said to have started: its end is the first news
 
         shell = Shell(does, flow(ONE))
         run = await shell.start()
