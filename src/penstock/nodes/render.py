@@ -18,8 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ..errors import StepFailed
 from ..ports import StepContext
 
-_UNSET: Any = object()
-
 
 class RenderConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -28,12 +26,16 @@ class RenderConfig(BaseModel):
     template: str | None = Field(default=None, description="Text with ${{ }}.")
     jinja: str | None = Field(default=None, description="A Jinja2 template over `data`.")
     data: Any = Field(default=None, description="The names the Jinja2 template knows.")
-    value: Any = Field(default=_UNSET, description="Any value, written as JSON.")
+    value: Any = Field(default=None, description="Any value, written as JSON.")
     mime: str | None = Field(default=None, description="Its media type; guessed from the name by default.")
+
+    @property
+    def writes_value(self) -> bool:
+        return "value" in self.model_fields_set  # null is a value too
 
     @model_validator(mode="after")
     def _one(self) -> RenderConfig:
-        given = (self.template is not None) + (self.jinja is not None) + (self.value is not _UNSET)
+        given = (self.template is not None) + (self.jinja is not None) + self.writes_value
         if given != 1:
             raise ValueError("give one of template, jinja, value")
         if self.jinja is not None and not isinstance(self.data, dict):
@@ -47,7 +49,7 @@ class Render:
     literal: ClassVar[frozenset[str]] = frozenset({"jinja"})
 
     async def run(self, step: StepContext, config: RenderConfig) -> dict[str, Any]:
-        if config.value is not _UNSET:
+        if config.writes_value:
             data = orjson.dumps(config.value, option=orjson.OPT_INDENT_2) + b"\n"
         elif config.jinja is not None:
             data = (await asyncio.to_thread(_render, config.jinja, config.data)).encode()
