@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import subprocess
 import sys
+import textwrap
 import threading
 from pathlib import Path
 
@@ -230,6 +232,24 @@ async def test_cancellation_ends_the_step_at_once_and_drops_the_late_result(kind
     assert not left.is_set()
     release.set()
     assert await asyncio.to_thread(left.wait, 10)
+
+
+def test_a_call_that_never_returns_does_not_keep_the_process():
+    program = """
+        import asyncio, threading
+        from penstock.nodes.function import Threads
+        async def main():
+            started = threading.Event()
+            def stuck():
+                started.set()
+                threading.Event().wait()
+            call = Threads(1).run(stuck)
+            await asyncio.to_thread(started.wait)
+            call.cancel()
+        asyncio.run(main())
+    """
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], timeout=20, check=False)
+    assert ended.returncode == 0
 
 
 async def test_a_coroutine_function_is_cancelled_inside(kind, step):

@@ -7,6 +7,7 @@ import gzip
 import ipaddress
 import json
 import socket
+import tracemalloc
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -350,6 +351,16 @@ async def test_a_response_is_bounded_while_it_is_read(kind, step, start):
         assert (error.code, error.retryable) == ("http.too_large", False)
     server = await start(reply(200, b"x" * 1_000))
     assert len((await call(kind, step, server.url, max_bytes=1_000))["text"]) == 1_000
+
+
+async def test_a_packed_bomb_never_unfolds_in_memory(kind, step, start):
+    server = await start(reply(200, gzip.compress(bytes(50_000_000)), content_encoding="gzip"))
+    tracemalloc.start()
+    try:
+        await failing(kind, step, server.url, max_bytes=1_000)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 async def test_packed_responses_are_unpacked(kind, step, start):
