@@ -94,7 +94,7 @@ class RunView:
     @property
     def status(self) -> str:
         """queued, validating, running, waiting (running, but nothing runs), paused, completed, failed or cancelled."""
-        if self.state == "running" and not self._running and self._halted and self.ending is None:
+        if self.state == "running" and not self._running and self._halted:
             return "waiting"
         return self.state
 
