@@ -86,6 +86,32 @@ async def test_what_another_process_commits_arrives_too(house):
     assert (message["id"], message["event"]) == (str(row.head + 1), "step.noted")
 
 
+async def test_a_commit_here_after_one_elsewhere_loses_neither(house):
+    run = await house.run("ask", wait=0)
+    await house.until(run["run_id"], "waiting")
+    row = await house.core.runs.row(run["run_id"])
+    listening = asyncio.create_task(whole(house.http, run["run_id"], params={"after": row.head}))
+    await house.listeners(1)
+    event = ev.Event(row.head + 1, row.updated_at, ev.StepNoted("ok#1", [[row.updated_at, "from elsewhere"]]))
+    assert await house.core.journal.commit([Commit(run["run_id"], row.head, [event], row, None)]) == [True]
+    await house.core.control.answer(run["run_id"], "ok#1", "approve", "local")
+    found = await listening
+    head = (await house.core.runs.row(run["run_id"])).head
+    assert seqs(found) == list(range(row.head + 1, head + 1))
+
+
+async def test_pushes_that_overlap_or_leave_a_gap_add_nothing_twice_and_skip_nothing(house):
+    def noted(*numbers: int) -> list[ev.Event]:
+        return [ev.Event(seq, 0.0, ev.RunStarted()) for seq in numbers]
+
+    feed = stream.Feed("run_of_nobody", 0, house.core.journal)
+    for numbers in [(1, 2, 3), (2, 3), (2, 3, 4, 5), (5,), (8, 9), (4, 5, 6), ()]:
+        feed.push(noted(*numbers))
+    frames, last = await feed.following(0)
+    assert frames == b"".join(stream.frame(event) for event in noted(1, 2, 3, 4, 5, 6))
+    assert last == 6
+
+
 async def test_two_hundred_clients_see_each_event_once_in_order(house):
     gate = uuid.uuid4().hex
     run = await house.run("many", {"count": 500})

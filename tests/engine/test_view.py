@@ -137,7 +137,7 @@ def test_a_retry_whose_time_has_come_waits_for_room():
     )
     step = seen.steps["a#1"]
     assert (step.status, step.retry_at, seen.status) == ("queued", None, "running")
-    assert seen.timeline()["rows"][0]["waits"] == [{"why": "retry", "start": 5.0, "end": 6.0}]
+    assert seen.timeline()["rows"][0]["waits"] == [{"why": "retry", "start": 4.0, "end": 5.0}]
 
 
 def test_a_step_whose_child_failed_has_failed_after_waiting():
@@ -151,7 +151,7 @@ def test_a_step_whose_child_failed_has_failed_after_waiting():
         "failed",
         error,
     )
-    assert seen.timeline()["rows"][0]["waits"] == [{"why": "child", "start": 5.0, "end": 6.0}]
+    assert seen.timeline()["rows"][0]["waits"] == [{"why": "child", "start": 4.0, "end": 5.0}]
 
 
 def test_what_is_open_when_a_run_ends_was_cancelled():
