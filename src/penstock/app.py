@@ -27,7 +27,7 @@ from .engine.state import RunState
 from .errors import Conflict, Invalid
 from .executor import Executor
 from .gate import Gate, Request
-from .nodes.code import Code
+from .nodes.code import Ceiling, Code
 from .nodes.function import Function
 from .nodes.http import Http
 from .nodes.human import Human
@@ -62,6 +62,15 @@ class Settings(BaseSettings):
         default=512, ge=1, description="Runs in progress at once in this process; others wait as queued."
     )
     executor_places: int = Field(default=1024, ge=1, description="Steps run at once by this process.")
+    code_read: str = Field(
+        default="",
+        description="Folders that `code` steps may be allowed to read, separated by `:`; `*` for any; none by default.",
+    )
+    code_write: str = Field(
+        default="", description="Folders that `code` steps may be allowed to write, in the same way."
+    )
+    code_network: bool = Field(default=False, description="Whether `code` steps may be allowed the network.")
+    http_private: bool = Field(default=True, description="Whether `http` steps may ask private and loopback addresses.")
     stop_grace: float = Field(default=10.0, ge=0, description="Seconds that running steps get to end after SIGTERM.")
 
 
@@ -101,7 +110,7 @@ class Penstock:
         self.workflows = WorkflowCatalog(database, self.clock)
         self.runs = RunList(database, self.clock)
         self.servers = Servers()
-        self.kinds = {**load_kinds(self.servers), **self._given}
+        self.kinds = {**load_kinds(self.servers, settings), **self._given}
         self.control = Control(
             journal,
             self.runs,
@@ -182,14 +191,16 @@ async def local(
         yield penstock
 
 
-def load_kinds(servers: Servers) -> dict[str, NodeKind]:
+def load_kinds(servers: Servers, settings: Settings | None = None) -> dict[str, NodeKind]:
     """The node kinds of this installation by name: ours, and those of the entry point group `penstock.nodes`, each a class
     whose call without arguments gives the kind. Raises Invalid, code `kind.broken`, for one that cannot be loaded."""
+    settings = settings or Settings()
+    ceiling = Ceiling(_folders(settings.code_read), _folders(settings.code_write), settings.code_network)
     functions = Function()
     kinds: list[NodeKind] = [
         functions,
-        Code(),
-        Http(),
+        Code(ceiling),
+        Http(settings.http_private),
         Tool(servers),
         Plan(functions),
         Human(),
@@ -205,6 +216,10 @@ def load_kinds(servers: Servers) -> dict[str, NodeKind]:
                 f"the node kind {point.name} ({point.value}) cannot be loaded: {error}", code="kind.broken"
             ) from error
     return {kind.name: kind for kind in kinds}
+
+
+def _folders(setting: str) -> tuple[str, ...] | None:
+    return None if setting == "*" else tuple(folder for folder in setting.split(os.pathsep) if folder)
 
 
 def packaged_workflows() -> dict[str, str]:

@@ -174,8 +174,10 @@ class Code:
 
 def _refused(pointer: str, what: str) -> Refused:
     message = f"This host does not permit code {what}."
-    problem = Problem("sandbox.not_permitted", message, f"/allow/{pointer}")
-    return Refused(message, code="sandbox.not_permitted", problems=[problem])
+    setting = f"PENSTOCK_CODE_{pointer.split('/', maxsplit=1)[0].upper()}"
+    hint = f"who runs this host may permit it with {setting}"
+    problem = Problem("sandbox.not_permitted", message, f"/allow/{pointer}", hint)
+    return Refused(f"{message} ({hint})", code="sandbox.not_permitted", problems=[problem])
 
 
 def _missing(pointer: str, path: str) -> Invalid:
