@@ -6,6 +6,7 @@ may be cached for ever, and it is served so that no browser takes it for a page 
 
 from __future__ import annotations
 
+import asyncio
 import mimetypes
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -24,6 +25,7 @@ from .answers import RunPath, json_answer, not_modified
 from .core import caller_of, core_of
 from .headers import Span, is_fresh, quote, span_of
 from .openapi import also, content
+from .pages import LARGE
 from .runs import At, pages_of
 
 router = APIRouter(tags=["artifacts"])
@@ -84,7 +86,7 @@ async def read_run_artifact(
     if artifact is not None:
         return await _serve(request, artifact["digest"], artifact["mime"], name)
     if name in DERIVED:
-        return _made(request, view, name)
+        return await _made(request, view, name)
     raise NotFound(f"run {run_id} has no artifact {name!r}", code="artifact.not_found")
 
 
@@ -140,16 +142,23 @@ async def _slices(store: Artifacts, digest: str, span: Span) -> AsyncIterator[by
         yield await store.get(digest, start, min(start + SLICE, span.end))
 
 
-def _made(request: Request, view: RunView, name: str) -> Response:
-    """One of the three that are made when they are read."""
+async def _made(request: Request, view: RunView, name: str) -> Response:
+    """One of the three that are made when they are read; in a thread where that takes long."""
     tag = f"{view.head}-{name}"
     if is_fresh(request.headers.get("if-none-match"), tag):
         return not_modified(quote(tag))
-    make = {"trace.json": view.trace_json, "logs.txt": view.logs_text, "metadata.json": view.metadata_json}[name]
-    made = make()
-    data = made.encode() if isinstance(made, str) else made
+    if view.head < LARGE:
+        data = _derive(view, name)
+    else:  # a fold of its own, because the one here grows with the run
+        data = await asyncio.to_thread(lambda events: _derive(RunView.of(events, view.run_id), name), view.events[:])
     headers = {**_file_headers(DERIVED[name], name), "ETag": quote(tag), "Cache-Control": "private, no-cache"}
     return Response(data, 200, headers, _media_type(DERIVED[name], name))
+
+
+def _derive(view: RunView, name: str) -> bytes:
+    if name == "logs.txt":
+        return view.logs_text().encode()
+    return view.trace_json() if name == "trace.json" else view.metadata_json()
 
 
 def _file_headers(mime: str, name: str) -> dict[str, str]:

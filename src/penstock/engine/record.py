@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DERIVED = {"trace.json": "application/json", "logs.txt": "text/plain", "metadata.json": "application/json"}
 _FAR = "9999-12-31T23:59:59.999Z"
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @lru_cache(maxsize=16_384)  # events of one commit share their time
@@ -83,9 +84,17 @@ def timeline(view: RunView) -> dict[str, Any]:
 
 
 def trace_json(view: RunView) -> bytes:
-    """The run, its steps and its events, as JSON in UTF-8."""
-    events = [{**ev.event_dict(event), "at": rfc3339(event.at)} for event in view.events]
-    return _json({**view.to_dict(), "events": events})
+    """The run, its steps and its events, as JSON in UTF-8, a line for each step, log line and event. The events are as
+    `events.event_from_dict` reads them."""
+    whole = {**view.to_dict(), "events": [ev.event_dict(event) for event in view.events]}
+    parts = []
+    for name, value in whole.items():
+        if isinstance(value, list) and value:
+            rows = ",\n".join([_encode(one) for one in value])
+            parts.append(f'"{name}": [\n{rows}\n]')
+        else:
+            parts.append(f'"{name}": {_encode(value)}')
+    return ("{" + ",\n".join(parts) + "}\n").encode()
 
 
 def metadata_json(view: RunView) -> bytes:
@@ -107,7 +116,7 @@ def metadata_json(view: RunView) -> bytes:
         "artifacts": view.artifact_list(),
         "events": view.head,
     }
-    return _json(data)
+    return (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode()
 
 
 def logs_text(view: RunView) -> str:
@@ -171,7 +180,3 @@ def _why(error: dict[str, Any] | None) -> str:
 
 def _what(step: StepView) -> str:
     return "a person" if step.ask is not None else "another run" if step.child is not None else "time to pass"
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()
