@@ -36,7 +36,7 @@ from ..executor import Executor
 from ..nodes.human import Human
 from ..nodes.subflow import Subflow
 from ..nodes.wait import WaitKind
-from ..ports import Commit, Done, Message, StepContext
+from ..ports import Commit, Done, Message, StepContext, Work
 from ..stores.catalog import RunList
 from ..stores.journal_sqlite import SqliteJournal
 from ..stores.sqlite import Sqlite, create_schema
@@ -132,7 +132,7 @@ class World:
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)  # (step key, call) -> times made
     kept: set[tuple[str, str]] = field(default_factory=set)  # those that are durable
     too_late: list[str] = field(default_factory=list)  # calls made after they were kept
-    running_now: Counter[str] = field(default_factory=Counter)
+    too_early: list[str] = field(default_factory=list)  # steps run before they were durable
     deaths: int = 0
     died: asyncio.Event = field(default_factory=asyncio.Event)
     objects: dict[str, bytes] = field(default_factory=dict)
@@ -142,6 +142,13 @@ class World:
 
     def chance(self, likely: float) -> bool:
         return likely > 0 and self.rng.random() < likely
+
+    def durable(self, commit: Commit) -> None:
+        """Remember what a commit has made durable."""
+        for event in commit.events:
+            fact = event.fact
+            if type(fact) is ev.StepKept:
+                self.kept.add((f"{commit.run_id}:{fact.step}", fact.key))
 
     async def die(self) -> None:
         """The process is gone: whoever called never hears back."""
@@ -183,9 +190,8 @@ class FaultyJournal:
         async def work() -> list[bool]:
             results = await self._real.commit(written)
             for commit, done in zip(written, results, strict=True):
-                for event in commit.events if done else ():
-                    if type(event.fact) is ev.StepKept:
-                        world.kept.add((f"{commit.run_id}:{event.fact.step}", event.fact.key))
+                if done:
+                    world.durable(commit)
             return results
 
         results = iter(await self._call(work))
@@ -318,6 +324,7 @@ class Act:
         self._world = world
 
     async def run(self, step: StepContext, config: ActConfig) -> Done:
+        await self._check_durable(step.work)  # type: ignore[attr-defined]
         for number in range(config.calls):
             call = f"call-{number}"
             if config.tokens:
@@ -334,7 +341,18 @@ class Act:
         if step.attempt <= config.fails:
             raise StepFailed("told to fail for now", code="act.again")
         await step.note(f"attempt {step.attempt}")
-        return Done({"value": config.value, "text": "x" * config.size}, take=tuple(config.choose) if config.choose else None)
+        return Done(
+            {"value": config.value, "text": "x" * config.size}, take=tuple(config.choose) if config.choose else None
+        )
+
+    async def _check_durable(self, work: Work) -> None:
+        for event in reversed(await self._world.journal.read(work.run_id)):
+            fact = event.fact
+            if type(fact) is ev.StepScheduled and fact.step == work.step_id:
+                if (fact.attempt, fact.delivery) >= (work.attempt, work.delivery):
+                    return
+                break
+        self._world.too_early.append(f"{work.key} {work.attempt}.{work.delivery}")
 
     async def _call(self, key: str, call: str) -> dict[str, str]:
         world = self._world
@@ -556,6 +574,8 @@ def check_limits(state: RunState, event: ev.Event) -> None:
 
 def check_calls(world: World, journals: dict[str, list[ev.Event]]) -> None:
     """What was really done, against what the journals say. Raises Broken."""
+    if world.too_early:
+        raise Broken(f"work was done before it was durable: {world.too_early[:3]}")
     if world.too_late:
         raise Broken(f"calls were made again after they had been kept: {world.too_late[:3]}")
     for run_id, events in journals.items():
