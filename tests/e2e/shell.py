@@ -78,7 +78,7 @@ class Shell:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PENSTOCK_", "PYTHON"))}
         kept.update(HOME=str(self.folder), PYTHONPATH=str(SOURCE), PENSTOCK_DATA=str(self.data), NO_COLOR="1")
         return kept
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from tests.e2e.shell import HELLO, Shell, code, workflow
+
+from penstock.cli.results import write_files
+from penstock.engine.events import event_from_dict
+from penstock.engine.view import RunView
+from penstock.errors import Invalid
 
 DIVIDE = workflow(
     "divide",
@@ -36,9 +44,6 @@ def test_a_run_can_be_listed_shown_and_read(shell: Shell) -> None:
 
 
 def test_an_exported_run_replays_to_the_same_page(shell: Shell) -> None:
-    from penstock.engine.events import event_from_dict
-    from penstock.engine.view import RunView
-
     run_id = shell("run", shell.write("hello.json", HELLO), "--json").json["run_id"]
     assert shell("runs", "export", run_id, "--out", "run.json").code == 0
     exported = json.loads((shell.folder / "run.json").read_text())
@@ -151,6 +156,39 @@ def test_servers_schema_migrate_version(shell: Shell) -> None:
     assert schema["properties"]["penstock"] and "with_http" in schema["$defs"]
     assert "new" in shell("migrate").err and "newest" in shell("migrate").err
     assert shell("version").out.count(".") == 2
+
+
+def test_the_log_goes_to_stderr_and_as_json_where_nobody_sits(shell: Shell) -> None:
+    """A word on stdout would spoil what a program reads there."""
+    script = "import logging; from penstock.cli.logs import log_to_stderr; log_to_stderr(as_json=True); "
+    script += "logging.getLogger('penstock.control').warning('a turn of %s failed', 'run_1')"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=shell.environment, check=True
+    )
+    line = json.loads(done.stderr)
+    assert done.stdout == ""
+    assert (line["level"], line["logger"], line["message"]) == ("warning", "penstock.control", "a turn of run_1 failed")
+
+
+def test_an_artifact_whose_name_climbs_out_is_not_written(tmp_path: Path) -> None:
+    """A server that was taken over must not write where it likes on the machine of whoever asks it."""
+
+    class Held:
+        async def content(self, run_id: str, digest: str) -> bytes:
+            return b"evil"
+
+    view = RunView("run_1")
+    view.artifacts["../evil"] = {
+        "name": "../evil",
+        "digest": "sha256:0",
+        "size": 4,
+        "mime": "text/plain",
+        "step": "a#1",
+        "at": 0.0,
+    }
+    with pytest.raises(Invalid, match="outside"):
+        asyncio.run(write_files(Held(), view, tmp_path / "out"))  # type: ignore[arg-type] - all that it asks for
+    assert not (tmp_path / "evil").exists()
 
 
 @pytest.mark.parametrize("arguments", [[], ["runs"], ["nonsense"], ["runs", "nonsense"], ["runs", "show"]])
