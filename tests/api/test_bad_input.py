@@ -440,6 +440,14 @@ async def test_a_body_that_does_not_say_its_size_is_counted(house, is_problem):
     is_problem(answer, 413, "body.too_large")
 
 
+async def test_headers_have_an_end(house):
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(house.url.rpartition(":")[2]))
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 70_000)
+    async with asyncio.timeout(SECONDS):
+        assert (await reader.readline()).split()[1] == b"431"
+    writer.close()
+
+
 async def test_every_problem_is_named_at_once(house, is_problem):
     answer = await house.http.post("/runs", json={"workflo": 1, "inputs": [], "version": 0})
     found = {error["pointer"] for error in is_problem(answer, 422, "body.invalid")["errors"]}

@@ -43,6 +43,7 @@ async def test_a_wrong_token_is_refused(house, token, is_problem):
 async def test_health_needs_no_token(house):
     assert (await house.bare.get("/healthz")).json()["status"] == "ok"
     assert (await house.bare.get("/readyz")).json() == {"status": "ready", "checks": {"journal": "ok", "serving": "ok"}}
+    assert (await house.bare.head("/healthz")).status_code == (await house.bare.head("/readyz")).status_code == 200
     assert (await house.bare.get("/metrics")).status_code == 200
 
 

@@ -55,6 +55,15 @@ async def test_the_etag_of_a_run_is_its_head(house):
     assert (again.status_code, again.content) == (304, b"")
 
 
+async def test_many_may_open_a_page_at_once(house):
+    run_id = await house.core.start("many", {"count": 300})
+    await house.core.wait(run_id)
+    pages = await asyncio.gather(*(house.http.get(f"/runs/{run_id}") for _ in range(10)))
+    assert {page.status_code for page in pages} == {200}
+    assert len({page.content for page in pages}) == 1
+    assert len(pages[0].json()["steps"]) == 300
+
+
 async def test_events_are_read_page_by_page(house):
     run = await house.run("double")
     seen, after, ended = [], 0, False

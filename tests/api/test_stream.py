@@ -35,7 +35,8 @@ async def messages(client: httpx2.AsyncClient, run_id: str, **more: Any) -> Asyn
 
 
 async def whole(client: httpx2.AsyncClient, run_id: str, **more: Any) -> list[dict[str, str]]:
-    return [message async for message in messages(client, run_id, **more)]
+    async with asyncio.timeout(30):
+        return [message async for message in messages(client, run_id, **more)]
 
 
 def seqs(found: list[dict[str, str]]) -> list[int]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -87,6 +88,8 @@ class Door:
                 await refusal(scope, receive, send)
                 return
             await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            return  # nobody is there to be answered
         except Exception as error:
             shown = unforeseen(error, f"{scope['method']} {scope['path']}")
             if started:

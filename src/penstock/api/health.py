@@ -32,12 +32,14 @@ router = APIRouter(tags=["health"])
 BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0, 300.0, 1800.0)
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", response_model=models.Health, operation_id="healthz")
 async def healthz() -> Response:
     """The process answers."""
     return json_answer({"status": "ok", "checks": {}})
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     response_model=models.Health,

@@ -87,7 +87,7 @@ async def list_runs(
     status: models.Status | None = None,
     workflow: models.Slug | None = None,
     mode: models.Mode | None = None,
-    actor: Annotated[str | None, Query(max_length=200)] = None,
+    actor: Annotated[models.Text | None, Query(max_length=200)] = None,
     cursor: Cursor = None,
     limit: Limit = PAGE,
 ) -> Response:

@@ -16,8 +16,10 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..errors import Unavailable
 from .application import create_app
@@ -26,6 +28,7 @@ from .stream import Streams
 
 BACKLOG = 2048
 KEEP_ALIVE = 75  # seconds an idle connection is kept
+HEAD_BYTES = 64 * 1024  # of a request line and its headers
 
 
 async def serve(
@@ -49,7 +52,7 @@ async def serve(
     app = create_app(core)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=_Protocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -99,6 +102,30 @@ def url_of(listening: socket.socket) -> str:
     if address.is_unspecified:
         return f"http://127.0.0.1:{port}"
     return f"http://[{address}]:{port}" if address.version == 6 else f"http://{address}:{port}"
+
+
+class _Protocol(HttpToolsProtocol):
+    """HTTP/1.1, with an end to a request's headers: they are held before anyone knows who asks."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._head: int | None = None  # bytes of headers so far, None between them
+
+    def on_message_begin(self) -> None:
+        self._head = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._head = None
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head is not None:
+            self._head += len(data)
+            if self._head > HEAD_BYTES and not self.transport.is_closing():
+                self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n")
+                self.transport.close()
 
 
 class _Server(uvicorn.Server):

@@ -29,7 +29,7 @@ router = APIRouter(tags=["workflows"])
 
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="A version.")]
 VersionQuery = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
-Filter = Annotated[str | None, Query(min_length=1, max_length=200)]
+Filter = Annotated[models.Text | None, Query(min_length=1, max_length=200)]
 
 
 @router.get("/workflows", response_model=models.WorkflowPage, operation_id="list_workflows")
