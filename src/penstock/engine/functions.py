@@ -193,7 +193,10 @@ def _key(account: Account, value: Any) -> Any:
 def _unique(account: Account, value: Any) -> list[Any]:
     items = _items(account, value, "unique()")
     account.create(8 * len(items))
-    return list({_key(account, item): item for item in reversed(items)}.values())[::-1]
+    first: dict[Any, Any] = {}
+    for item in items:
+        first.setdefault(_key(account, item), item)
+    return list(first.values())
 
 
 def _sort(account: Account, value: Any, member: Any = None) -> list[Any]:
