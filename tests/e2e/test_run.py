@@ -99,6 +99,22 @@ def check_json(answer: dict[str, Any], status: str) -> None:
         assert one["digest"] == "sha256:" + hashlib.sha256(content).hexdigest()
 
 
+def test_a_question_in_a_sub_workflow_is_put_to_whoever_runs_the_whole(shell: Shell) -> None:
+    fields = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    shell("workflows", "apply", "--publish", shell.write("asking.json", asking(fields=fields)))
+    nodes = {"part": {"kind": "subflow", "with": {"workflow": "asking"}}}
+    whole = workflow("whole", nodes, outputs={"decision": "${{ nodes.part.output.decision }}"})
+    waiting = shell("run", shell.write("whole.json", whole), "--json")
+    assert waiting.code == 4, waiting
+    (question,) = waiting.json["asks"]
+    assert question["run_id"] != waiting.json["run_id"]
+    wrong = shell("approvals", "answer", question["run_id"], question["step"], "approve", "--field", "n=many")
+    assert wrong.code == 2 and "not a whole number" in wrong.err
+    answered = shell("approvals", "answer", question["run_id"], question["step"], "approve", "--field", "n=5", "--json")
+    assert answered.code == 0 and answered.json["run_id"] == waiting.json["run_id"]
+    assert answered.json["outputs"] == {"decision": "approve"}
+
+
 def test_json_is_one_object_and_nothing_else(shell: Shell) -> None:
     ended = shell("run", shell.write("flow.json", HELLO), "--json", "--out", "made")
     assert (ended.code, ended.err) == (0, "")

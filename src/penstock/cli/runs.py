@@ -151,7 +151,7 @@ async def resume(link: Link, run_id: str, edits: list[str], stay: Options | None
         # A run that a stopped process left is running again as soon as this one is: there is nothing to resume, but to stay with.
         if error.code != "run.not_paused" or edits or stay is None or not await _goes_on(link, run_id):
             raise
-    return await _stay(link, run_id, stay)
+    return await go_on(link, run_id, stay)
 
 
 async def _goes_on(link: Link, run_id: str) -> bool:
@@ -164,14 +164,18 @@ async def fork(link: Link, run_id: str, at: int, edits: list[str], stay: Options
     if edits:
         body["edits"] = read_values(edits, "--edit")
     made = await link.call("POST", f"/runs/{_id(run_id)}/fork", body)
-    return await _stay(link, made["run_id"], stay)
+    return await go_on(link, made["run_id"], stay)
 
 
-async def _stay(link: Link, run_id: str, stay: Options | None) -> int | None:
-    if stay is not None:
-        return await attend(link, run_id, stay)
-    out(run_id)
-    return None
+async def go_on(link: Link, run_id: str, stay: Options | None) -> int | None:
+    """Stay with a run that was set going again, or, where it is a part of another, with the one that somebody started."""
+    if stay is None:
+        out(run_id)
+        return None
+    run = await link.call("GET", f"/runs/{_id(run_id)}")
+    while run["parent"]:
+        run = await link.call("GET", f"/runs/{_id(run['parent']['run'])}")
+    return await attend(link, run["run_id"], stay)
 
 
 async def export(link: Link, run_id: str, target: Path | None) -> int | None:

@@ -11,8 +11,8 @@ from .ask import make_answer
 from .failures import UsageError
 from .inputs import read_inputs, read_value
 from .link import Link, Place
-from .run import Options, attend
-from .runs import age, more
+from .run import Options
+from .runs import age, go_on, more
 from .terminal import is_terminal, out, out_json, printable, say, status_text, table
 
 # -------------------------------------------------------------------------------------------------------- servers
@@ -112,10 +112,7 @@ async def answer(
     schema = await _fields_of(link, run_id, step) if fields else {}
     values = read_inputs(fields, None, schema) if fields else None
     await link.answer(run_id, step, make_answer(decision, comment, values))
-    if stay is not None:
-        return await attend(link, run_id, stay)
-    say(f"run {run_id}: {step} is answered")
-    return None
+    return await go_on(link, run_id, stay)
 
 
 async def _fields_of(link: Link, run_id: str, step: str) -> dict[str, Any]:
@@ -154,10 +151,7 @@ async def redrive(link: Link, run_id: str, given: str | None, stay: Options | No
     letter = await _letter(link, run_id)
     body = {} if given is None else {"input": read_value(given, "--input")}
     made = await link.call("POST", f"/dead-letters/{quote(letter['id'], safe='')}/redrive", body)
-    if stay is not None:
-        return await attend(link, made["run_id"], stay)
-    out(made["run_id"])
-    return None
+    return await go_on(link, made["run_id"], stay)
 
 
 async def _letter(link: Link, run_id: str) -> dict[str, Any]:
