@@ -1,0 +1,1 @@
+"""Models of language, behind one port: see `port.py`."""
