@@ -1,4 +1,4 @@
-"""`plan`: chooses which of its successors come next (`next_task_ids` of seed 2), by rules or by a function.
+"""`plan`: chooses which of its successors come next (`next_task_ids`), by rules or by a function.
 
 Rules are looked at in order; the first whose `when` is true wins, else `default`. A function returns
 {next_task_ids: [...], metadata: {...}} or the list alone. The output is {next_task_ids, metadata}.
