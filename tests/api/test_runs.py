@@ -155,6 +155,7 @@ async def test_a_fork_goes_on_from_where_it_was_made(house, is_problem):
     key = {"Idempotency-Key": uuid.uuid4().hex, "Prefer": "wait=20"}
     forks = [await house.http.post(f"/runs/{run['run_id']}/fork", json=body, headers=key) for _ in range(2)]
     assert [answer.status_code for answer in forks] == [201, 201]
+    assert [answer.headers.get("idempotency-replayed") for answer in forks] == [None, "true"]
     fork = forks[0].json()
     assert fork["run_id"] == forks[1].json()["run_id"] != run["run_id"]
     assert fork["outputs"] == {"result": {"value": 100}}

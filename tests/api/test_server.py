@@ -70,6 +70,11 @@ async def test_an_address_that_is_taken_is_said_to_be(house):
         await serve(house.core, "no such host.invalid", 0)
 
 
+async def test_signals_may_be_left_to_the_caller(house):
+    assert not house.server.done()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
 async def test_it_serves_until_its_task_is_cancelled(tmp_path, housekeeping):
     async with housekeeping(tmp_path) as house:
         assert (await house.bare.get("/healthz")).status_code == 200

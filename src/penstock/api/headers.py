@@ -92,7 +92,7 @@ class Span:
         return self.end - self.start < self.size
 
 
-def span_of(given: str | None, size: int) -> Span | None:
+def span_of(given: str | None, size: int) -> Span:
     """The part of `size` bytes that a Range header asks for; all of it where there is none, or one we do not serve (several
     ranges, other units). Raises HttpError 416 `range.not_satisfiable` for a part that is not there."""
     whole = Span(0, size, size)

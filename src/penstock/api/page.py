@@ -14,7 +14,7 @@ router = APIRouter(include_in_schema=False)
 
 
 def _load() -> tuple[bytes, str]:
-    text = importlib.resources.files(__package__).joinpath("page.html").read_text()
+    text = importlib.resources.files(__name__.rpartition(".")[0]).joinpath("page.html").read_text()
     hashes = {
         tag: " ".join(
             f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'"

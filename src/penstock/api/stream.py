@@ -166,8 +166,9 @@ class Streams:
         """Up to so many seconds for what is inside, fewer when the server stops; then it is left without a word."""
         if self.closing:
             seconds = 0.0
+        limit = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds) as limit:
+            async with limit:
                 self._patience.add(limit)
                 try:
                     yield

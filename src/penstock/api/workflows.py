@@ -147,7 +147,7 @@ async def show_input_schema(request: Request, slug: SlugPath, version: VersionQu
     else:
         document = (await core.workflows.version(group, slug, version)).document
     inputs, schemas = document.get("inputs"), document.get("schemas")
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object"}
+    schema: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object"}
     schema |= inputs if isinstance(inputs, dict) else {}
     if isinstance(schemas, dict) and schemas:
         schema["schemas"] = schemas
