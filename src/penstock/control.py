@@ -206,13 +206,17 @@ class Control:
     ) -> None:
         """A person's answer to a `human` step. Raises NotFound (no such question), Invalid (not one of the choices, or the
         comment is missing), Conflict (code `approval.decided`)."""
-        state = await self.state(run_id)
-        open_step = state.steps.get(step)
-        if open_step is None or open_step.status != "waiting" or open_step.ask is None:
-            if any(e.kind == "step.waiting" and e.fact.step == step for e in await self.journal.read(run_id)):
+        ask = _question(await self.state(run_id), step)
+        if ask is None:
+            was_asked = any(e.kind == "step.waiting" and e.fact.step == step for e in await self.journal.read(run_id))
+            ask = _question(
+                await self.state(run_id), step
+            )  # later than that: what was asked then and is not open, is decided
+            if ask is None and was_asked:
                 raise Conflict("this question has been decided already", code="approval.decided")
-            raise NotFound(f"run {run_id} asks nothing at {step}", code="approval.not_found")
-        check_answer(open_step.ask, decision, comment)
+            if ask is None:
+                raise NotFound(f"run {run_id} asks nothing at {step}", code="approval.not_found")
+        check_answer(ask, decision, comment)
         answer = {"decision": decision, "comment": comment, "fields": fields, "by": actor, "timed_out": False}
         if not await self.advance(run_id, news.Answered(step, answer, actor)):
             raise Conflict("this question has been decided already", code="approval.decided")
@@ -475,7 +479,7 @@ class Control:
 
     async def _commit(self, turns: list[_Turn]) -> None:
         """Make the turns durable and carry out their effects; those that came too late are taken again."""
-        writing = [t for t in turns if t.events or t.mailbox.row is None or self._wake_moved(t)]
+        writing = [t for t in turns if t.events or t.mailbox.row is None or self._wake_moved(t) or self._doubtful(t)]
         commits = [self._commit_of(turn) for turn in writing]
         try:
             results = await self.journal.commit(commits) if commits else []
@@ -488,6 +492,10 @@ class Control:
             if id(turn) in late:
                 self._take_again(turn)
         await self._committed([t for t in turns if id(t) not in late])
+
+    def _doubtful(self, turn: _Turn) -> bool:
+        """Whether something was no news to a state that may be old: a commit without events says whether it is."""
+        return self._shared and not all(turn.heard)
 
     def _wake_moved(self, turn: _Turn) -> bool:
         return turn.mailbox.timer_at != _wake(turn)
@@ -755,6 +763,12 @@ class Control:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, PenstockError):
             log.error("control task failed", exc_info=error)
+
+
+def _question(state: RunState, step: str) -> dict[str, Any] | None:
+    """What is asked at this step now."""
+    found = state.steps.get(step)
+    return found.ask if found is not None and found.status == "waiting" else None
 
 
 def check_answer(ask: dict[str, Any], decision: str, comment: str | None) -> None:
