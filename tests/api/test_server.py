@@ -12,7 +12,8 @@ import textwrap
 import httpx2
 import pytest
 
-from penstock.api import serve
+import penstock
+from penstock.api import serve, serving
 from penstock.errors import Unavailable
 
 pytestmark = pytest.mark.anyio
@@ -20,7 +21,8 @@ pytestmark = pytest.mark.anyio
 CHILD = textwrap.dedent(
     """
     import asyncio, sys, penstock
-    from penstock.api import serve
+    import penstock
+from penstock.api import serve, serving
 
     async def main():
         async with penstock.local(sys.argv[1], stop_grace=2.0) as core:
@@ -68,6 +70,16 @@ async def test_an_address_that_is_taken_is_said_to_be(house):
     assert caught.value.code == "server.address"
     with pytest.raises(Unavailable):
         await serve(house.core, "no such host.invalid", 0)
+
+
+async def test_a_block_may_be_served(tmp_path):
+    async with penstock.local(tmp_path) as core:
+        async with serving(core) as url, httpx2.AsyncClient() as client:
+            assert (await client.get(f"{url}/healthz")).status_code == 200
+            with pytest.raises(Unavailable):
+                async with serving(core, port=int(url.rpartition(":")[2])):
+                    pass
+        assert not (tmp_path / "server.json").exists()
 
 
 async def test_signals_may_be_left_to_the_caller(house):

@@ -14,7 +14,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,21 @@ async def serve(
         finally:
             for one in listening:
                 one.close()
+
+
+@contextlib.asynccontextmanager
+async def serving(core: Core, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+    """Serve while the block runs; its URL. Signals are left alone. Raises as `serve` does."""
+    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(serve(core, host, port, ready=url.set_result, signals=False), name="penstock-server")
+    try:
+        await asyncio.wait([url, task], return_when=asyncio.FIRST_COMPLETED)
+        if not url.done():
+            await task
+        yield await url
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def listen(host: str, port: int) -> socket.socket:
