@@ -180,7 +180,7 @@ def test_the_whole_table_can_be_read() -> None:
 
 def test_the_library_is_imported_by_who_needs_it() -> None:
     code = (
-        "import sys, penstock.app, penstock.models.registry\n"
+        "import sys, penstock.app, penstock.models.registry, penstock.nodes.agent\n"
         "heavy = [m for m in ('pydantic_ai', 'openai', 'genai_prices') if m in sys.modules]\n"
         "assert not heavy, heavy"
     )

@@ -71,8 +71,6 @@ class LibraryBacked:
             for t in request.tools
         ]
         parameters = ModelRequestParameters(function_tools=tools, allow_text_output=not request.must_call)
-        if request.must_call:
-            settings["tool_choice"] = "required"
         return self._messages(request), settings, parameters
 
     def _messages(self, request: Request) -> list[said.ModelMessage]:

@@ -63,8 +63,7 @@ class Patient:
             shown = False
             try:
                 self._breaker.enter()
-                pieces: Any = self._model.stream(request)
-                async with aclosing(pieces):
+                async with aclosing(self._model.stream(request)) as pieces:
                     async for piece in pieces:
                         if isinstance(piece, Reply):
                             self._breaker.ended(True)

@@ -6,7 +6,7 @@ understands (signatures of its reasoning, ids of its parts) travels in `Reply.se
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -138,6 +138,6 @@ class Model(Protocol):
 
     async def request(self, request: Request) -> Reply: ...
 
-    def stream(self, request: Request) -> AsyncIterator[Delta | Reply]:
+    def stream(self, request: Request) -> AsyncGenerator[Delta | Reply]:
         """The answer in pieces; the last one is the whole Reply."""
         ...

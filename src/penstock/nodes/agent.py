@@ -1,0 +1,254 @@
+"""An agent: a model that is asked, uses tools, is told what they answered, and is asked again until it gives its answer.
+
+The loop is a fold over kept calls. Each request to the model is kept under its number (`model:3`), each tool call under the
+turn and the id the model gave it (`tool:3:call-1`), the moment it returns. After a crash or a retry the loop runs again
+from its start over what was kept, makes no call twice, and goes on after the last one. Nothing else is remembered, and
+nothing in the loop depends on time or chance.
+
+Tools are called one after the other, so that at most one call is in flight when the process dies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import aclosing
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ..errors import StepFailed
+from ..models.port import FINAL, Asked, Model, Reply, Request, Result, Results, Usage
+from ..models.registry import Models
+from ..ports import Done, StepContext
+from ..tools.registry import Servers
+from .agent_answer import Answer
+from .agent_tools import Toolbox, ToolChoice, Within
+from .function import Function
+
+EXPECTED = 256  # tokens of an answer that are reserved when nobody says how long it may be
+CHARACTERS = 3  # of a token, at least, in what is sent: an estimate on the safe side
+RESULT = 256 * 1024  # characters of a tool's result that fit in a conversation
+
+Live = Callable[[dict[str, Any]], None]
+
+
+class AgentConfig(BaseModel):
+    """`with` of an agent step: who is asked, what, with which tools, and what the answer must look like."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str | None = Field(None, description="provider:name, such as openai:gpt-5; the installation's by default.")
+    role: str | None = Field(None, description="Who the model is to be.")
+    goal: str | None = Field(None, description="What it is after.")
+    backstory: str | None = Field(None, description="What it knows and how it works.")
+    instructions: str = Field("", description="What it is to do now.")
+    input: Any = Field(None, description="What it is to do it with; data is shown as JSON.")
+    output: Any = Field(None, description="A JSON Schema of the answer; any text by default.")
+    tools: list[ToolChoice] = Field([], description="What it may use.")
+    max_turns: int = Field(10, ge=1, le=200, description="How often the model may be asked.")
+    repairs: int = Field(2, ge=0, le=20, description="How often it may put an answer right that does not fit.")
+    temperature: float | None = Field(None, ge=0, le=2, description="How freely it chooses its words.")
+    max_tokens: int | None = Field(None, ge=1, le=10_000_000, description="The longest answer to one request.")
+    request_seconds: float = Field(120.0, gt=0, le=86_400, description="How long one request may take.")
+    tool_seconds: float | None = Field(120.0, gt=0, le=86_400, description="How long one tool call may take.")
+    api_key_secret: str | None = Field(None, description="The secret that holds the key; the provider's by default.")
+    base_url: str | None = Field(None, pattern=r"^https?://[^\s/]", description="Another address of the provider.")
+    script: list[Any] | None = Field(None, description="What a `scripted:` model says, turn by turn.")
+
+    @model_validator(mode="after")
+    def _asks(self) -> AgentConfig:
+        if not (self.instructions or self.goal or self.input is not None):
+            raise ValueError("say what is to be done: instructions, a goal or an input")
+        if self.script is not None and self.model is not None and not self.model.startswith("scripted:"):
+            raise ValueError("a script is for a model scripted:")
+        return self
+
+
+class Agent:
+    """The kind `agent`. Its output is the answer: a value of the declared schema, or {text} without one ({text, truncated:
+    true} when `max_tokens` cut it off).
+
+    Raises what models raise (see `models.port.Model`), and StepFailed, never retried: `agent.bad_answer` when the answer
+    does not fit after all repairs, `agent.max_turns` when there is none yet. Invalid `agent.bad_schema`. Of tools:
+    TimedOut `tool.timeout`, TooLarge `tool.result_too_large`, Unavailable. Refused `limit.…` before a request.
+    """
+
+    name: ClassVar[str] = "agent"
+    Config: ClassVar[type[BaseModel]] = AgentConfig
+    literal: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, models: Models, servers: Servers, functions: Function) -> None:
+        self._models, self._servers, self._functions = models, servers, functions
+
+    async def run(self, step: StepContext, config: AgentConfig) -> Done:
+        model = await self._models.model(
+            config.model or ("scripted:" if config.script is not None else None),
+            step.secret,
+            base_url=config.base_url,
+            key_name=config.api_key_secret,
+            script=config.script,
+            tell=step.note,
+        )
+        answer = Answer(config.output)
+        toolbox = Toolbox(self._servers, self._functions, config.tool_seconds, RESULT)
+        await toolbox.fill(step, config.tools)
+        return Done(await _Talk(step, config, model, self._models, answer, toolbox).hold())
+
+    async def aclose(self) -> None:
+        await self._models.aclose()
+
+
+class _Talk:
+    """One conversation, from the first question to the answer."""
+
+    def __init__(
+        self, step: StepContext, config: AgentConfig, model: Model, models: Models, answer: Answer, toolbox: Toolbox
+    ) -> None:
+        self._step, self._config, self._model, self._models = step, config, model, models
+        self._answer, self._toolbox = answer, toolbox
+        self._said: list[Asked | Reply | Results] = [Asked(_question(config))]
+        self._system = _system(config)
+        self._live: Live | None = getattr(step, "live", None)
+
+    async def hold(self) -> Any:
+        repairs = self._config.repairs
+        for turn in range(1, self._config.max_turns + 1):
+            reply = await self._ask(turn)
+            self._said.append(reply)
+            final = any(call.name == FINAL for call in reply.calls)
+            if reply.calls and not (final and self._answer.tool):
+                self._said.append(Results(tuple([await self._use(turn, n, reply) for n in range(len(reply.calls))])))
+                continue
+            value, problems = self._read(reply)
+            if not problems:
+                return value
+            if repairs == 0:
+                message = f"the answer does not fit its schema after {self._config.repairs} repairs: {problems[0]}"
+                raise StepFailed(message, code="agent.bad_answer", retryable=False, detail={"problems": problems})
+            repairs -= 1
+            self._said.append(_complaint(reply, problems))
+        message = f"there is no answer after {self._config.max_turns} turns"
+        raise StepFailed(message, code="agent.max_turns", retryable=False, detail={"turns": self._config.max_turns})
+
+    def _read(self, reply: Reply) -> tuple[Any, list[str]]:
+        if self._answer.tool is not None:
+            return self._answer.read(reply)
+        if not reply.text.strip():
+            return None, ["the answer is empty"]
+        return {"text": reply.text, "truncated": True} if reply.finish == "length" else {"text": reply.text}, []
+
+    # ------------------------------------------------------------------------------------------------ asking the model
+
+    async def _ask(self, turn: int) -> Reply:
+        more = 0
+
+        async def call() -> dict[str, Any]:
+            nonlocal more
+            tools = (*self._toolbox.specs, *((self._answer.tool,) if self._answer.tool else ()))
+            request = Request(
+                tuple(self._said),
+                self._system,
+                tools,
+                self._answer.tool is not None,
+                self._config.max_tokens,
+                self._config.temperature,
+                self._config.request_seconds,
+                f"{self._step.key}:model:{turn}",
+            )
+            reserved = _estimate(request)
+            await self._step.spend(**self._cost(reserved), iterations=1)
+            reply = await self._answered(turn, request)
+            more = max(0, reply.usage.total - reserved.total)
+            cost = self._models.prices.cost(self._model.name, reply.usage)
+            await self._step.note(_line(turn, self._model.name, reply, cost))
+            return {
+                **reply.to_json(),
+                "asked": self._model.name,
+                "cost_usd": None if cost is None else format(cost, "f"),
+            }
+
+        reply = Reply.from_json(await self._step.once(f"model:{turn}", call))
+        if more:  # the answer is kept and paid for, whatever the limit says now
+            await self._step.spend(**self._cost(Usage(0, more)))
+        return reply
+
+    def _cost(self, usage: Usage) -> dict[str, float]:
+        cost = self._models.prices.cost(self._model.name, usage)
+        return {"tokens": usage.total} if not cost else {"tokens": usage.total, "usd": float(cost)}
+
+    async def _answered(self, turn: int, request: Request) -> Reply:
+        if self._live is None:
+            return await self._model.request(request)
+        async with aclosing(self._model.stream(request)) as stream:
+            async for piece in stream:
+                if isinstance(piece, Reply):
+                    return piece
+                self._live({"turn": turn, "again": True} if piece.again else {"turn": turn, "text": piece.text})
+        raise StepFailed("the model's stream ended without an answer", code="agent.no_answer")
+
+    # ------------------------------------------------------------------------------------------------------ using tools
+
+    async def _use(self, turn: int, number: int, reply: Reply) -> Result:
+        call = reply.calls[number]
+        # Not every provider's ids are unique, or there at all.
+        same = sum(1 for other in reply.calls[:number] if other.id == call.id)
+        name = f"tool:{turn}:{call.id}" + (f":{same}" if same else "")
+
+        async def made() -> dict[str, Any]:
+            within: Any = Within(self._step, name)
+            result = await self._toolbox.call(within, call)
+            await self._step.note(
+                f"turn {turn}: {call.name}" + (f" failed: {result.text[:200]}" if result.failed else "")
+            )
+            return {"text": result.text, "failed": result.failed}
+
+        kept = await self._step.once(name, made)
+        return Result(call.id, call.name, kept["text"], kept["failed"])
+
+
+def _system(config: AgentConfig) -> str:
+    lines = [f"You are {config.role}." if config.role else "", config.backstory or ""]
+    lines.append(f"Your goal: {config.goal}" if config.goal else "")
+    return "\n".join(line.strip() for line in lines if line.strip())
+
+
+def _question(config: AgentConfig) -> str:
+    parts = [config.instructions.strip()]
+    if config.input is not None:
+        parts.append(config.input if isinstance(config.input, str) else orjson.dumps(config.input).decode())
+    return "\n\n".join(part for part in parts if part) or "Reach your goal."
+
+
+def _complaint(reply: Reply, problems: list[str]) -> Asked | Results:
+    """What is said to a model whose answer does not fit. Each of its calls must be answered, also those that were not made."""
+    text = "This answer does not fit: " + "; ".join(problems) + ". Put it right."
+    if not reply.calls:
+        return Asked(text)
+    results = [
+        Result(call.id, call.name, text if call.name == FINAL else "not called: the answer came first", failed=True)
+        for call in reply.calls
+    ]
+    return Results(tuple(results))
+
+
+def _estimate(request: Request) -> Usage:
+    """Tokens a request will take, as far as one can say before it is made."""
+    size = len(request.system) + sum(len(t.description) + len(orjson.dumps(t.parameters)) for t in request.tools)
+    for turn in request.turns:
+        if isinstance(turn, Results):
+            size += sum(len(result.text) for result in turn.results)
+        else:
+            size += len(turn.text)
+        if isinstance(turn, Reply):
+            size += sum(len(orjson.dumps(call.arguments)) for call in turn.calls)
+    return Usage(size // CHARACTERS + 16, request.max_tokens or EXPECTED)
+
+
+def _line(turn: int, model: str, reply: Reply, cost: Decimal | None) -> str:
+    used = reply.usage
+    cached = f" ({used.cached_tokens} cached)" if used.cached_tokens else ""
+    price = "cost unknown" if cost is None else f"${cost.normalize():f}"
+    script = "; a script, no model was asked" if model.startswith("scripted:") else ""
+    return f"turn {turn}: {model}, {used.input_tokens}{cached} + {used.output_tokens} tokens, {price}{script}"

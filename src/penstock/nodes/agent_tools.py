@@ -1,0 +1,182 @@
+"""The tools of an agent: of MCP servers and of the host process, under names a model can use.
+
+What a model can put right is told to it: a tool it made up, arguments that do not fit, a tool's own error. What it cannot
+put right ends the step: a server that is gone, a call that does not come back, a result too large for any conversation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ..errors import Invalid, NotFound, StepFailed, TimedOut, TooLarge
+from ..models.port import FINAL, Call, Result, ToolSpec
+from ..ports import Done, StepContext, Wait
+from ..tools.registry import Servers
+from .agent_answer import Shape
+from .function import Function, FunctionConfig, lookup
+
+NAME = 64  # characters a name may have for every provider
+DESCRIPTION = 1_024
+
+
+class ToolChoice(BaseModel):
+    """One thing an agent may use: a function of the host process, or a tool of an MCP server."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    server: str | None = Field(None, description="An MCP server by name; all its tools, unless `tool` names one.")
+    tool: str | None = Field(None, description="A tool by name.")
+    capabilities: list[str] = Field([], description="What the server must offer; the first one names the tool.")
+    function: str | None = Field(None, description="A registered Python function.")
+    name: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The name the model sees.")
+    description: str | None = Field(None, description="What the model is told about it.")
+    parameters: dict[str, Any] | None = Field(None, description="A function's arguments, as a JSON Schema.")
+
+    @model_validator(mode="after")
+    def _one(self) -> ToolChoice:
+        if (self.function is not None) == bool(self.server or self.tool or self.capabilities):
+            raise ValueError("name either a function, or a server, a tool or capabilities")
+        if self.parameters is not None and self.function is None:
+            raise ValueError("parameters are for functions; a server's tool has its own")
+        return self
+
+
+@dataclass(slots=True)
+class _Tool:
+    spec: ToolSpec
+    call: Callable[[StepContext, dict[str, Any]], Awaitable[Any]]
+    shape: Shape | None = None
+
+
+class Toolbox:
+    """An agent's tools by the names its model knows. `seconds` limits a call (None: the server's own limit, and for
+    functions none), `longest` is how many characters of a result fit in a conversation."""
+
+    def __init__(self, servers: Servers, functions: Function, seconds: float | None, longest: int) -> None:
+        self._servers, self._functions = servers, functions
+        self._seconds, self._longest = seconds, longest
+        self._tools: dict[str, _Tool] = {}
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        return tuple(tool.spec for tool in self._tools.values())
+
+    async def fill(self, step: StepContext, choices: list[ToolChoice]) -> None:
+        """Find the tools. What servers say of theirs is kept, so that a step that goes on after a crash needs no server for
+        what was asked already. Raises NotFound `tool.no_server`, `tool.unknown`; Invalid `function.unknown`,
+        `agent.bad_tool`; Unavailable."""
+        remote = [choice for choice in choices if choice.function is None]
+        listed = await step.once("tools", lambda: self._list(remote)) if remote else []
+        for choice in choices:
+            if choice.function is not None:
+                self._add_function(choice, choice.function)
+        for found in listed:
+            spec = ToolSpec(self._free(found["name"], found["server"]), found["description"], found["parameters"])
+            self._tools[spec.name] = _Tool(spec, self._remote(found["server"], found["tool"]))
+
+    async def _list(self, choices: list[ToolChoice]) -> list[dict[str, Any]]:
+        out: list[dict[str, Any]] = []
+        for choice in choices:
+            if choice.server and not choice.tool and not choice.capabilities:
+                server = self._servers.config(choice.server).name
+                tools = await self._servers.tools(server)
+            else:
+                found, name = await self._servers.resolve(choice.capabilities, choice.server, choice.tool)
+                server, tools = found.name, [await self._servers.tool(found.name, name)]
+            for tool in tools:
+                known = {"server": server, "tool": tool.name}
+                if not any(known.items() <= other.items() for other in out):
+                    described = choice.description or tool.description or tool.title
+                    shown = {"name": choice.name or tool.name, "description": described[:DESCRIPTION]}
+                    out.append({**known, **shown, "parameters": tool.input_schema})
+        return out
+
+    def _add_function(self, choice: ToolChoice, function: str) -> None:
+        entry = lookup(function)
+        described = choice.description or inspect.getdoc(entry.call) or function
+        parameters = choice.parameters or {"type": "object"}
+        if parameters.get("type") != "object":
+            message = f"the parameters of {function!r} have to be the JSON Schema of an object"
+            raise Invalid(message, code="agent.bad_tool")
+        spec = ToolSpec(self._free(choice.name or function, "function"), described[:DESCRIPTION], parameters)
+
+        async def run(step: StepContext, arguments: dict[str, Any]) -> Any:
+            asked = FunctionConfig(function=function, input=arguments)
+            try:
+                async with asyncio.timeout(self._seconds):
+                    result = await self._functions.run(step, asked)
+            except TimeoutError:
+                message = f"the function {function!r} did not return within {self._seconds:g} s"
+                raise TimedOut(message, code="tool.timeout") from None
+            if isinstance(result, Wait):
+                message = f"the function {function!r} wants to wait, which a tool cannot"
+                raise StepFailed(message, code="agent.tool_waits", retryable=False)
+            return result.output if isinstance(result, Done) else result
+
+        self._tools[spec.name] = _Tool(spec, run, Shape(parameters, "agent.bad_tool", "/tools"))
+
+    def _remote(self, server: str, tool: str) -> Callable[[StepContext, dict[str, Any]], Awaitable[Any]]:
+        async def run(step: StepContext, arguments: dict[str, Any]) -> Any:
+            return await self._servers.call(server, tool, arguments, self._seconds, key=step.key)
+
+        return run
+
+    def _free(self, name: str, owner: str) -> str:
+        """A name every provider takes, and no other tool has."""
+        plain = re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:NAME] or "tool"
+        if plain in self._tools or plain == FINAL:
+            plain = re.sub(r"[^A-Za-z0-9_-]+", "_", f"{owner}_{name}")[:NAME]
+        stem, number = plain, 2
+        while plain in self._tools or plain == FINAL:
+            plain, number = f"{stem[: NAME - 3]}_{number}", number + 1
+        return plain
+
+    async def call(self, step: StepContext, call: Call) -> Result:
+        """What came of a call. Raises what the model cannot put right."""
+        tool = self._tools.get(call.name)
+        if tool is None:
+            there = ", ".join(self._tools) or "none"
+            return Result(call.id, call.name, f"there is no tool {call.name!r}; there are: {there}", failed=True)
+        if call.arguments is None:
+            return Result(call.id, call.name, "the arguments are not a JSON object", failed=True)
+        if tool.shape is not None and (problems := tool.shape.problems(call.arguments)):
+            return Result(call.id, call.name, "the arguments do not fit: " + "; ".join(problems), failed=True)
+        try:
+            text = _text(await tool.call(step, call.arguments))
+        except (Invalid, NotFound, StepFailed) as error:
+            return Result(call.id, call.name, error.message[: self._longest], failed=True)
+        if len(text) > self._longest:
+            message = f"{call.name} answered with {len(text)} characters; at most {self._longest} fit in a conversation"
+            raise TooLarge(message, code="tool.result_too_large")
+        return Result(call.id, call.name, text)
+
+
+def _text(result: Any) -> str:
+    if isinstance(result, str):
+        return result
+    if isinstance(result, dict) and result.keys() == {"text"} and isinstance(result["text"], str):
+        return result["text"]
+    return orjson.dumps(result).decode()
+
+
+class Within:
+    """A step as one of its calls sees it: what the call keeps for itself stands under a name of its own, and its idempotency
+    key is its own too. Everything else is the step's."""
+
+    def __init__(self, step: StepContext, name: str) -> None:
+        self._step, self._name = step, name
+        self.key = f"{step.key}:{name}"
+
+    async def once(self, key: str, call: Callable[[], Awaitable[Any]]) -> Any:
+        return await self._step.once(f"{self._name}/{key}", call)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._step, name)
