@@ -36,9 +36,7 @@ def _about(count: int) -> str:
 
 
 def write_journey(_: str) -> str:
-    rows = [
-        (str(at), code(name), _about(lines(SOURCE / name)), what) for at, (name, what) in enumerate(JOURNEY, 1)
-    ]
+    rows = [(str(at), code(name), _about(lines(SOURCE / name)), what) for at, (name, what) in enumerate(JOURNEY, 1)]
     total = sum(lines(SOURCE / name) for name, _ in JOURNEY)
     return table(("stop", "file", "lines", "what happens there"), [*rows, ("", "all of them", _about(total), "")])
 

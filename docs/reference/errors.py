@@ -11,19 +11,15 @@ import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import penstock
 from penstock import errors as nouns
 from penstock.api.problems import STATUS
 from penstock.engine.events import FACTS
 from penstock.errors import PenstockError
 
 from .markdown import code, prose, table
+from .source import reached
 
-SOURCE = Path(penstock.__file__).parent
-# Shipped for tests; a program of its own whose errors arrive as `tool.error`; and what nothing reaches yet.
-LEFT_OUT = ("testing/", "tools/code_server/", "workflows/", "models/")
 DOTTED = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 OTHER = re.compile(
     r".*\.(json|txt|md|db|key|html|py|yaml|sql|mod|sum)|http\.(disconnect|response\..*)|(penstock|os|mcp|cel)\..*"
@@ -180,7 +176,7 @@ def _row(one: Code) -> tuple[str, ...]:
 @functools.cache
 def found() -> dict[str, Code]:
     """Every code by its name."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in _files()]
+    trees = list(reached().values())
     nouns = _nouns(trees)
     codes: dict[str, Code] = {}
     for name, root in ROOTS.items():
@@ -212,16 +208,11 @@ def unexplained() -> list[str]:
     """Texts in the form of a code that no error was seen to carry, and that are nothing else known."""
     known = found().keys() | FACTS.keys() | {name.replace("inputs.", "value.", 1) for name in found()}
     seen: set[str] = set()
-    for path in _files():
-        for one in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for tree in reached().values():
+        for one in ast.walk(tree):
             if isinstance(one, ast.Constant) and isinstance(one.value, str) and DOTTED.fullmatch(one.value):
                 seen.add(one.value)
     return sorted(name for name in seen - known if not OTHER.fullmatch(name))
-
-
-def _files() -> list[Path]:
-    paths = sorted(SOURCE.rglob("*.py"))
-    return [p for p in paths if not str(p.relative_to(SOURCE)).startswith(LEFT_OUT)]
 
 
 def _status(noun: type[PenstockError]) -> int | None:

@@ -51,7 +51,7 @@ def shape(schema: Any, root: Schema | None = None) -> str:
             if any(part.get("pattern") == DURATION for part in schema[key]):
                 return "duration"
             parts = list(dict.fromkeys(shape(part, root) for part in schema[key] if part.get("type") != "null"))
-            if PLAIN <= set(parts):
+            if set(parts) >= PLAIN:
                 parts = ["plain value", *(part for part in parts if part not in PLAIN)]
             return _or(parts)
     kind = schema.get("type")

@@ -8,17 +8,18 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-
-from docs import generate
 from docs.reference import cli, errors, kinds
-from penstock.app import Settings
-from penstock.engine import expr, functions
-from penstock.engine.events import FACTS
 from tests.docs.blocks import blocks_of
 from tests.docs.story import story
 
+from docs import generate
+from penstock.app import Settings
+from penstock.engine import expr, functions
+from penstock.engine.events import FACTS
+
 PAGES = generate.pages()
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<to>[^)\s]+)\)")
+EXAMPLES = re.compile(r"^\| (?:expression|example) \| value \|.*\n\|.*\n(?P<rows>(?:\|.*\n)+)", re.MULTILINE)
 EXAMPLE = re.compile(r"^\| `(?P<source>.+?)` \| `(?P<value>.+?)` \|", re.MULTILINE)
 
 
@@ -94,7 +95,9 @@ def test_every_error_code_is_documented_and_says_something() -> None:
     found = errors.found()
     assert len(found) > 150
     assert [name for name in found if f"| `{name}` |" not in text] == []
-    assert [one.name for one in found.values() if not one.says] == [], "write what it means into docs/reference/errors.py"
+    assert [one.name for one in found.values() if not one.says] == [], (
+        "write what it means into docs/reference/errors.py"
+    )
     assert errors.unexplained() == [], "neither an error code nor anything else known to docs/reference/errors.py"
 
 
@@ -109,7 +112,7 @@ def test_every_command_is_documented() -> None:
 
 def test_every_function_of_expressions_is_documented_with_an_example() -> None:
     text = text_of("docs/expressions.md")
-    examples = EXAMPLE.findall(text)
+    examples = [row for found in EXAMPLES.finditer(text) for row in EXAMPLE.findall(found["rows"])]
     assert len(examples) > 30
     for source, value in examples:
         made = expr.compile_expression(source.replace("\\|", "|")).evaluate({})
