@@ -21,8 +21,7 @@ pytestmark = pytest.mark.anyio
 CHILD = textwrap.dedent(
     """
     import asyncio, sys, penstock
-    import penstock
-from penstock.api import serve, serving
+    from penstock.api import serve
 
     async def main():
         async with penstock.local(sys.argv[1], stop_grace=2.0) as core:
