@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -75,6 +75,7 @@ class Metrics(Collector):
     def __init__(self, core: Core, streams: Streams) -> None:
         self._core = core
         self._streams = streams
+        self.stop: Callable[[], None] = lambda: None
         self.live: dict[str, int] = {}  # runs by status, as the database counts them
         self._started = 0
         self._ended: Counter[str] = Counter()
@@ -148,8 +149,9 @@ def _cumulative(counts: list[float]) -> list[tuple[str, float]]:
 
 
 def register(core: Core, streams: Streams) -> tuple[CollectorRegistry, Metrics]:
+    """A registry of its own for each application; it counts until `metrics.stop` is called."""
     registry = CollectorRegistry()
     metrics = Metrics(core, streams)
     registry.register(metrics)
-    core.control.watch(None, metrics.watch)
+    metrics.stop = core.control.watch(None, metrics.watch)
     return registry, metrics

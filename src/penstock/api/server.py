@@ -70,6 +70,7 @@ async def serve(
             await server.stop(listening)
             raise
         finally:
+            app.state.metrics.stop()
             for one in listening:
                 one.close()
 
