@@ -224,7 +224,7 @@ def _folders(setting: str) -> tuple[str, ...] | None:
 
 def packaged_workflows() -> dict[str, str]:
     """The documents that come with Penstock, by name."""
-    folder = importlib.resources.files(__package__).joinpath("workflows")
+    folder = importlib.resources.files("penstock").joinpath("workflows")
     return {
         file.name.removesuffix(".yaml"): file.read_text() for file in folder.iterdir() if file.name.endswith(".yaml")
     }

@@ -209,9 +209,8 @@ class Control:
         ask = _question(await self.state(run_id), step)
         if ask is None:
             was_asked = any(e.kind == "step.waiting" and e.fact.step == step for e in await self.journal.read(run_id))
-            ask = _question(
-                await self.state(run_id), step
-            )  # later than that: what was asked then and is not open, is decided
+            # Asked for again, later than the journal was read: what was a question there and is none here is decided.
+            ask = _question(await self.state(run_id), step)
             if ask is None and was_asked:
                 raise Conflict("this question has been decided already", code="approval.decided")
             if ask is None:
@@ -648,7 +647,7 @@ class Control:
             messages += self._work_of(state, scheduled)
         for (piece, _), facts in zip(turn.news, turn.heard, strict=True):
             if type(piece) is news.Alive:  # who holds what is not wanted any more has missed being told: once more
-                wanted = {name for fact in facts for name in fact.steps}
+                wanted = {name for fact in facts if type(fact) is ev.StepsAlive for name in fact.steps}
                 if unwanted := [name for name, _, _ in piece.steps if name not in wanted]:
                     messages.append(_stop(state.run_id, unwanted))
         while state.orphans:

@@ -277,7 +277,8 @@ class Runs(Protocol):
     """The catalog's run list. Rows are written by the journal's commits; this only reads them, and keeps idempotency keys."""
 
     async def list(self, group: str | None, cursor: str | None = None, limit: int = 50, **filters: Any) -> Page:
-        """Newest first; `group` None lists all groups. Filters: status, workflow, mode, actor, asks (bool: with an open question), failed (bool)."""
+        """Newest first; `group` None lists all groups. Filters: status, workflow, mode, actor, parent, asks (with an open
+        question), failed."""
         ...
 
     async def row(self, run_id: str) -> RunRow:

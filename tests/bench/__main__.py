@@ -52,7 +52,7 @@ def embedded(folder: Path) -> None:
 
 
 def over_http(folder: Path) -> None:
-    from penstock.api import serving  # noqa: PLC0415
+    from penstock.api import serving
 
     async def use(p: Any) -> None:
         async with serving(p, "127.0.0.1", 0) as url:

@@ -107,7 +107,9 @@ def fill(folder: Path, runs: int) -> None:
     names = ", ".join(columns)
     for number in range(runs):
         copy = f"run_{number:012x}{'0' * 12}"
-        database.execute(f"INSERT INTO runs (run_id, {names}) SELECT ?, {names} FROM runs WHERE run_id = ?", (copy, run))
+        database.execute(
+            f"INSERT INTO runs (run_id, {names}) SELECT ?, {names} FROM runs WHERE run_id = ?", (copy, run)
+        )
         database.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", [(copy, *event) for event in events])
     database.execute("COMMIT")
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -205,7 +207,12 @@ async def long_run(p: Penstock, items: int = 4_990) -> dict[str, float]:
     begin = time.perf_counter()
     await p.control.answer(run_id, "q#1", "approve", "bench")
     advance = (time.perf_counter() - begin) * 1e3
-    return {"events": state.head, "open_ms": statistics.median(page), "tail_ms": statistics.median(tail), "advance_ms": advance}
+    return {
+        "events": state.head,
+        "open_ms": statistics.median(page),
+        "tail_ms": statistics.median(tail),
+        "advance_ms": advance,
+    }
 
 
 def rss() -> float:

@@ -41,7 +41,9 @@ def test_killed_at_random_moments_every_run_completes_once(tmp_path: Path) -> No
     kills = 0
     while True:
         with errors.open("ab") as log:
-            child = subprocess.Popen([sys.executable, str(CHILD), str(data), str(ledger)], stdout=subprocess.PIPE, stderr=log)
+            child = subprocess.Popen(
+                [sys.executable, str(CHILD), str(data), str(ledger)], stdout=subprocess.PIPE, stderr=log
+            )
         assert child.stdout is not None
         # A third of the deaths come while it opens the folder and recovers, the others while it works.
         early = kills < KILLS and rng.random() < 0.3
@@ -56,17 +58,17 @@ def test_killed_at_random_moments_every_run_completes_once(tmp_path: Path) -> No
         assert _until(child.stdout, b"done", 120), f"seed {SEED}: it did not end: {errors.read_text()[-2000:]}"
         assert child.wait(30) == 0
         break
-    asyncio.run(_check(data, ledger, kills))
+    asyncio.run(_check(data, ledger.read_text().splitlines(), kills))
 
 
-async def _check(data: Path, ledger: Path, kills: int) -> None:
+async def _check(data: Path, ledger: list[str], kills: int) -> None:
     database = Sqlite(data / "penstock.db")
     journal = SqliteJournal(database)
     rows = await database.fetch("SELECT run_id, status FROM runs")
     assert len(rows) == 50
     assert {status for _, status in rows} == {"completed"}
     made: dict[tuple[str, str, str], list[int]] = defaultdict(list)
-    for line in ledger.read_text().splitlines():
+    for line in ledger:
         run_id, step, call, delivery = line.split()
         made[run_id, step, f"call-{call}"].append(int(delivery))
     document = (await database.fetch("SELECT document FROM versions"))[0][0]
@@ -86,7 +88,9 @@ async def _check(data: Path, ledger: Path, kills: int) -> None:
                 assert max(calls) <= delivery[fact.step], f"{run_id} {fact.step} {fact.key} was made after it was kept"
                 assert len(calls) == len(set(calls)), f"{run_id} {fact.step}: one delivery made a call twice"
                 again += len(calls) - 1
-                assert len(calls) == 1 or fact.repeated, f"{run_id} {fact.step} {fact.key} was repeated and nobody says so"
+                assert len(calls) == 1 or fact.repeated, (
+                    f"{run_id} {fact.step} {fact.key} was repeated and nobody says so"
+                )
     assert not made, f"calls that no journal knows: {list(made)[:3]}"
     assert again > 0, "no kill came while a call was in flight: this proved nothing"
     assert again <= kills * 12, "more calls repeated than could have been in flight"

@@ -237,20 +237,20 @@ class FaultyReports:
         self._control = control
         self._later: set[asyncio.Task[None]] = set()
 
-    def tell(self, run_id: str, news: news.News) -> None:
-        for copy in _copies(self._world, news):
+    def tell(self, run_id: str, piece: news.News) -> None:
+        for copy in _copies(self._world, piece):
             if self._world.chance(self._world.faults.late):
                 _later(self._later, self._world, lambda copy=copy: self._tell(run_id, copy))
             else:
                 self._control.tell(run_id, copy)
 
-    async def _tell(self, run_id: str, news: news.News) -> None:
-        self._control.tell(run_id, news)
+    async def _tell(self, run_id: str, piece: news.News) -> None:
+        self._control.tell(run_id, piece)
 
-    async def advance(self, run_id: str, news: news.News) -> Sequence[ev.Fact]:
+    async def advance(self, run_id: str, piece: news.News) -> Sequence[ev.Fact]:
         if self._world.chance(self._world.faults.lose):
             raise Unavailable("no answer", code="journal.unavailable")
-        return await self._control.advance(run_id, news)
+        return await self._control.advance(run_id, piece)
 
 
 def _copies(world: World, one: Any) -> list[Any]:
