@@ -96,12 +96,12 @@ class SealedVault:
 
         key_id, _, data = sealed.partition(".")
         key = self._load().get(key_id)
-        raw = base64.b64decode(data)
         try:
             if key is None:
                 raise InvalidTag
+            raw = base64.b64decode(data)
             return AESGCM(key).decrypt(raw[:12], raw[12:], _bound(group, name)).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # also what is no base64, or too short
             raise PenstockError(
                 f"the secret {name!r} cannot be opened: it was sealed with another key, or altered",
                 code="secret.sealed",
