@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 export VENV
 export PYTHON
 
-.PHONY: help run test check fix lock bench mutants build clean
+.PHONY: help run test check fix docs lock bench mutants build clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -33,6 +33,10 @@ fix: ## let ruff put right what it can
 	@.ci/setup dev
 	$(BIN)/ruff check -q --fix .
 	$(BIN)/ruff format -q .
+
+docs: ## write the parts of the documentation that the code knows better; ARGS=--check to only look
+	@.ci/setup dev
+	@$(BIN)/python -m docs.generate $(ARGS)
 
 LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
