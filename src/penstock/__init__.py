@@ -1,8 +1,8 @@
 """Penstock: run agentic workflows yourself.
 
-    async with penstock.local("data") as p:
-        await p.apply(document)
-        result = await p.wait(await p.start("slug", {"folder": "."}))
+async with penstock.local("data") as p:
+    await p.apply(document)
+    result = await p.wait(await p.start("slug", {"folder": "."}))
 """
 
 from __future__ import annotations
