@@ -27,6 +27,8 @@ from .engine.state import RunState
 from .errors import Conflict, Invalid
 from .executor import Executor
 from .gate import Gate, Request
+from .models.registry import Models
+from .nodes.agent import Agent
 from .nodes.code import Ceiling, Code
 from .nodes.function import Function
 from .nodes.http import Http
@@ -71,6 +73,10 @@ class Settings(BaseSettings):
     )
     code_network: bool = Field(default=False, description="Whether `code` steps may be allowed the network.")
     http_private: bool = Field(default=True, description="Whether `http` steps may ask private and loopback addresses.")
+    model: str = Field(default="scripted:", description="The model of agents that name none, such as openai:gpt-5.")
+    keys_from_environment: bool = Field(
+        default=False, description="Whether providers' keys are looked for in the environment where the vault has none."
+    )
     stop_grace: float = Field(default=10.0, ge=0, description="Seconds that running steps get to end after SIGTERM.")
 
 
@@ -197,8 +203,10 @@ def load_kinds(servers: Servers, settings: Settings | None = None) -> dict[str, 
     settings = settings or Settings()
     ceiling = Ceiling(_folders(settings.code_read), _folders(settings.code_write), settings.code_network)
     functions = Function()
+    models = Models(settings.model, environment=os.environ if settings.keys_from_environment else None)
     kinds: list[NodeKind] = [
         functions,
+        Agent(models, servers, functions),
         Code(ceiling),
         Http(settings.http_private),
         Tool(servers),
