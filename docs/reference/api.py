@@ -30,12 +30,12 @@ def described() -> tuple[dict[str, Any], Any]:
 
 
 def write(of: str) -> str:
-    """The endpoints of one tag; or, for `list`, all of them in a table; or `schemas`, what goes over the wire."""
+    """The endpoints of one tag; or, for `list`, all of them in a table; or, for `answers`, what comes back."""
     document = described()[0]
     if of == "list":
         return _list(document)
-    if of == "problem":
-        return keys(document["components"]["schemas"]["Problem"], document, ("field", "value"))
+    if of == "answers":
+        return _answers(document)
     parts: list[str] = []
     for path, method, operation in operations(document):
         if operation["tags"] == [of]:
@@ -97,6 +97,40 @@ def _answer(status: str, one: dict[str, Any]) -> tuple[str, str]:
     media, schema = next(iter(content.items()))
     ref = schema.get("schema", {}).get("$ref", "")
     if media == "application/json":
-        return status, code(ref.rpartition("/")[2]) if ref else "JSON"
+        return status, _link(ref) if ref else "JSON"
     what = "a problem" if media == "application/problem+json" else code(media)
     return status, f"{what}: {prose(one['description'])}"
+
+
+def _answers(document: dict[str, Any]) -> str:
+    """Everything that an answer holds, by name."""
+    parts = []
+    for name, schema in sorted(document["components"]["schemas"].items()):
+        if schema.get("type") == "object":
+            parts += [f"### {name} (answer)", ""]
+            parts += [prose(schema["description"]), ""] if "description" in schema else []
+            rows = [
+                (code(field), _linked(one, document), prose(one.get("description", "")))
+                for field, one in schema.get("properties", {}).items()
+            ]
+            parts += [table(("field", "value", "meaning"), rows)] if rows else []
+    return "\n".join(parts)
+
+
+def _linked(schema: dict[str, Any], document: dict[str, Any]) -> str:
+    """What a field holds; another answer by its name."""
+    if ref := schema.get("$ref"):
+        return _link(ref)
+    if ref := schema.get("items", {}).get("$ref") if isinstance(schema.get("items"), dict) else None:
+        return f"list of {_link(ref)}"
+    more = schema.get("additionalProperties")
+    if isinstance(more, dict) and "$ref" in more:
+        return f"mapping of {_link(more['$ref'])}"
+    refs = [one["$ref"] for one in schema.get("anyOf", ()) if "$ref" in one]
+    nullable = any(one.get("type") == "null" for one in schema.get("anyOf", ()))
+    return (_link(refs[0]) if refs else shape(schema, document)) + (" or null" if nullable else "")
+
+
+def _link(ref: str) -> str:
+    name = ref.rpartition("/")[2]
+    return f"[{code(name)}](#{name.lower()}-answer)"

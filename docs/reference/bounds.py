@@ -24,7 +24,7 @@ def _number(value: float) -> str:
 
 
 def _limits(limits: Limits) -> str:
-    return f"{limits.tokens} tokens, {limits.seconds:g} s, {limits.iterations} iterations"
+    return f"{_number(limits.tokens or 0)} tokens, {limits.seconds:g} s, {limits.iterations} iterations"
 
 
 def write(of: str) -> str:

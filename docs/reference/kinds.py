@@ -48,10 +48,12 @@ def _description(kind: NodeKind) -> str:
 
 
 def _said(kind: NodeKind) -> str:
-    """What the class says of itself, else what its module does, without its own name at the beginning."""
-    text = type(kind).__doc__ or (inspect.getmodule(type(kind)) or type(kind)).__doc__ or ""
-    text = re.sub(rf"^(The kind )?`{kind.name}`: ", "", text)
-    return text[:1].upper() + text[1:]
+    """What the class says of itself, without its own name at the beginning; where it has little to say, after its module."""
+    own, module = type(kind).__doc__ or "", (inspect.getmodule(type(kind)) or type(kind)).__doc__ or ""
+    named = re.compile(rf"^(The kind )?`{kind.name}`: ")
+    parts = [inspect.cleandoc(one) for one in ([own] if own and not named.match(own) else [module, own]) if one]
+    texts = [named.sub("", part) for part in parts]
+    return "\n\n".join(text[:1].upper() + text[1:] for text in texts)
 
 
 def _first_sentence(kind: NodeKind) -> str:

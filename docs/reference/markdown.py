@@ -92,7 +92,7 @@ def _range(schema: Schema) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     above = schema.get("exclusiveMinimum")
     if above is not None:
-        return f" above {above:g}" + (f", at most {high:g}" if high is not None else "")
+        return f" above {_count(above)}" + (f", at most {_count(high)}" if high is not None else "")
     if low is not None and high is not None:
         return f" {_count(low)} to {_count(high)}"
     if low is not None:
@@ -101,7 +101,7 @@ def _range(schema: Schema) -> str:
 
 
 def _count(value: float) -> str:
-    return f"{value:,}".replace(",", " ") if isinstance(value, int) else f"{value:g}"
+    return f"{int(value):,}".replace(",", " ") if value == int(value) else f"{value:g}"
 
 
 def _or(parts: list[str]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from docs.reference import cli, errors, kinds
+from docs.reference import api, cli, errors, kinds
 from tests.docs.blocks import blocks_of
 from tests.docs.story import story
 
@@ -108,6 +108,12 @@ def test_every_command_is_documented() -> None:
     for words, command in found.items():
         assert f"\n### {words}\n" in text
         assert command.help, f"{words} says nothing of itself"
+
+
+def test_every_endpoint_says_what_it_does() -> None:
+    found = api.operations(api.described()[0])
+    assert len(found) > 30
+    assert [f"{method} {path}" for path, method, operation in found if not operation.get("description")] == []
 
 
 def test_every_function_of_expressions_is_documented_with_an_example() -> None:

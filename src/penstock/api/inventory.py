@@ -76,6 +76,7 @@ async def put_secret(request: Request, name: SecretPath) -> Response:
 
 @router.delete("/secrets/{name}", status_code=204, operation_id="delete_secret")
 async def delete_secret(request: Request, name: SecretPath) -> Response:
+    """Forget a secret."""
     await core_of(request).vault.delete(caller_of(request).group, name)
     return nothing()
 

@@ -178,6 +178,7 @@ async def compare_versions(
 
 @router.get("/workflows/{slug}/versions/{number}", response_model=models.Version, operation_id="show_version")
 async def show_version(request: Request, slug: SlugPath, number: Number) -> Response:
+    """A version with its document; its ETag is the fingerprint."""
     version = await core_of(request).workflows.version(caller_of(request).group, slug, number)
     return json_answer(_version(version), headers={"ETag": quote(version.fingerprint)})
 
