@@ -172,31 +172,32 @@ class RunView:
         """Change a step's status, and the counts that follow from it."""
         counts = self.nodes[step.node].steps
         old = step.status
+        if old in IN_FLIGHT:
+            self._running -= 1
+        elif old in HALTED:
+            self._halted -= 1
         if old:
             counts[old] -= 1
-            self._running -= old in IN_FLIGHT
-            self._halted -= old in HALTED
+        if status in IN_FLIGHT:
+            self._running += 1
+        elif status in HALTED:
+            self._halted += 1
         counts[status] = counts.get(status, 0) + 1
-        self._running += status in IN_FLIGHT
-        self._halted += status in HALTED
         step.status = status
 
     def _end(self, step: StepView, status: str, at: float) -> None:
         self._move(step, status)
         step.ended_at, step.until, step.retry_at = at, None, None
         self._open.pop(step.id, None)
-        go_on(step, at)
+        if step.waits:
+            go_on(step, at)
+        node = self.nodes[step.node]
         if step.index is None:
-            node = self.nodes[step.node]
             node.status = status
-            if status == "failed" and step.error is not None:
-                node.errors.append(step.error)
-        elif status == "failed" and step.error is not None:
-            self.nodes[step.node].errors.append({"index": step.index, **step.error})
+        if status == "failed" and step.error is not None:
+            node.errors.append(step.error if step.index is None else {"index": step.index, **step.error})
 
-    def _keep(self, step: StepView, at: float, artifacts: list[dict[str, Any]] | None) -> None:
-        if not artifacts:
-            return
+    def _keep(self, step: StepView, at: float, artifacts: list[dict[str, Any]]) -> None:
         step.artifacts = [*(step.artifacts or ()), *artifacts]
         for one in artifacts:
             self.artifacts[one["name"]] = {
@@ -315,19 +316,20 @@ def _node_failed(v: RunView, at: float, f: ev.NodeFailed) -> None:
 
 
 def _step_scheduled(v: RunView, at: float, f: ev.StepScheduled) -> None:
+    attempt = Attempt(f.attempt, f.delivery, at)
     step = v.steps.get(f.step)
     if step is None:
         name, visit, index = parse_step_id(f.step)
-        step = v.steps[f.step] = v._open[f.step] = StepView(f.step, name, index, visit, f.input)
+        step = v.steps[f.step] = v._open[f.step] = StepView(f.step, name, index, visit, f.input, "", [attempt])
         node = _node(v, name)
         if index is None:
             node.status, node.visit, node.errors = "active", visit, []
-    elif f.edited:
-        step.input = f.input
-    if step.waits:
+    else:
+        if f.edited:
+            step.input = f.input
         go_on(step, at)
-    step.retry_at = step.until = None
-    step.attempts.append(Attempt(f.attempt, f.delivery, at))
+        step.retry_at = step.until = None
+        step.attempts.append(attempt)
     v._move(step, "scheduled")
 
 
@@ -397,7 +399,8 @@ def _step_waiting(v: RunView, at: float, f: ev.StepWaiting) -> None:
     finish(step, at, "waiting")
     halt(step, "person" if f.ask is not None else "child" if f.child is not None else "timer", at)
     step.until, step.ask, step.child = f.until if f.child is None else None, f.ask, f.child
-    v._keep(step, at, f.artifacts)
+    if f.artifacts:
+        v._keep(step, at, f.artifacts)
     v._move(step, "waiting")
 
 
@@ -409,7 +412,8 @@ def _step_completed(v: RunView, at: float, f: ev.StepCompleted) -> None:
     attempt.executor = attempt.executor or f.executor
     attempt.ended_at, attempt.outcome = at, "completed"
     step.output, step.answer, step.taken, step.error = f.output, f.answer, f.taken, None
-    v._keep(step, at, f.artifacts)
+    if f.artifacts:
+        v._keep(step, at, f.artifacts)
     v._end(step, "completed", at)
 
 
