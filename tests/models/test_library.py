@@ -171,6 +171,21 @@ async def test_what_may_get_better_is_asked_again_after_2_4_and_8_seconds(
     assert "4 attempts" in caught.value.message
 
 
+async def test_an_answer_of_another_protocol_is_no_answer(models: Models) -> None:
+    async with Provider(say("chat, not responses")) as provider:
+        with pytest.raises(Unavailable) as caught:
+            await (await opened(models, provider, "openai-responses:gpt-5")).request(HELLO)
+    assert caught.value.code == "model.bad_response"
+
+
+async def test_a_client_that_breaks_ends_the_step_once(models: Models, naps: Naps) -> None:
+    model = await models.model("openai:gpt-5", no_secret, base_url="http://127.0.0.1:1/v1")
+    await models.aclose()
+    with pytest.raises(Unavailable) as caught:
+        await model.request(HELLO)
+    assert (caught.value.code, caught.value.retryable, naps.taken) == ("model.client_failed", False, [])
+
+
 async def test_it_gets_well_again(models: Models, naps: Naps) -> None:
     told: list[str] = []
 

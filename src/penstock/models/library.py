@@ -126,18 +126,21 @@ class LibraryBacked:
             message = f"{self.name}: the account has no credit: {self._words(error)}"
             raise Refused(message, code="model.no_credit") from None
         except fault.ModelHTTPError as error:
-            raise from_status(error.status_code, self.name, self._words(error), error.retry_after) from None
+            raise from_status(_status(error), self.name, self._words(error), error.retry_after) from None
         except (fault.ModelConnectionError, httpx2.TransportError) as error:
             message = f"{self.name} could not be reached: {self._words(error)}"
             raise Unavailable(message, code="model.unavailable") from None
         except fault.ContentFilterError as error:
             message = f"{self.name} refused to answer: {self._words(error)}"
             raise Refused(message, code="model.content_filtered") from None
-        except (fault.AgentRunError, ValueError, httpx2.StreamError) as error:
+        except (fault.AgentRunError, ValueError, TypeError, LookupError, AttributeError, httpx2.StreamError) as error:
             message = f"{self.name} answered with something that is no answer: {self._words(error)}"
             raise Unavailable(message, code="model.bad_response") from None
         except fault.UserError as error:
             raise Invalid(f"{self.name}: {self._words(error)}", code="model.bad_request") from None
+        except Exception as error:  # a provider's own client has errors of its own, which the library lets through
+            message = f"the client for {self.name} failed: {type(error).__name__}: {self._words(error)}"
+            raise Unavailable(message, code="model.client_failed", retryable=False) from None
 
     def _words(self, error: BaseException) -> str:
         """What the provider said, as one short line."""
@@ -146,6 +149,20 @@ class LibraryBacked:
         words = inner.get("message") if isinstance(inner, dict) else inner
         text = " ".join(str(words if isinstance(words, str) and words else error or type(error).__name__).split())
         return (text.replace(self._key, REDACTED) if self._key else text)[:SAID]
+
+
+def _status(error: fault.ModelHTTPError) -> int:
+    """The status that says what is meant, where a provider uses another one for it."""
+    match error:
+        case fault.ModelAuthenticationError():
+            return 401
+        case fault.ModelNotFoundError():
+            return 404
+        case fault.ModelRateLimitError():
+            return 429
+        case fault.ModelRequestRejectedError() if error.status_code == 403:
+            return 400
+    return error.status_code
 
 
 def _text_of(event: Any) -> str:

@@ -130,9 +130,10 @@ class Delta:
 
 
 class Model(Protocol):
-    """A model of one provider. Errors: Unavailable `model.unavailable`, `model.rate_limited`, `model.bad_response`; TimedOut
-    `model.timeout`; Invalid `model.bad_request`, `model.unknown`, `model.too_long`; Refused `model.bad_key`,
-    `model.no_credit`, `model.content_filtered`. Cancelling closes the connection."""
+    """A model of one provider. Errors that may pass: Unavailable `model.unavailable`, `model.rate_limited`,
+    `model.bad_response`; TimedOut `model.timeout`. Errors that will not: Invalid `model.bad_request`, `model.unknown`,
+    `model.too_long`; Refused `model.bad_key`, `model.no_credit`, `model.content_filtered`; Unavailable
+    `model.client_failed`. Cancelling closes the connection."""
 
     name: str
 

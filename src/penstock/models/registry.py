@@ -40,7 +40,7 @@ class Models:
         environment: Mapping[str, str] | None = None,
         prices: Prices | None = None,
         scripts: Mapping[str, Any] | None = None,
-        clock: Clock = time.monotonic,
+        clock: Clock = time.time,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
