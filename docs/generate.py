@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from .reference import api, architecture, bounds, cli, document, errors, events, kinds, settings, testing
+from .reference import api, architecture, bounds, cli, document, errors, events, kinds, models, settings, testing
 
 ROOT = Path(__file__).parents[1]
 ROUGH = frozenset({"journey", "tree"})  # counts of lines, which any commit may move a little
@@ -31,6 +31,7 @@ WRITERS: dict[str, Callable[[str], str]] = {
     "api": api.write,
     "settings": settings.write,
     "metrics": settings.write_metrics,
+    "providers": models.write,
     "laws": testing.write,
     "journey": architecture.write_journey,
     "tree": architecture.write_tree,

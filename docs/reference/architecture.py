@@ -42,10 +42,9 @@ def write_journey(_: str) -> str:
 
 
 def write_tree(_: str) -> str:
-    """Every folder and file at the top, but for `models`, which nothing reaches yet."""
     rows = []
     for path in sorted(SOURCE.iterdir(), key=lambda p: (p.is_file(), p.name)):
-        if path.name.startswith("__") or path.name == "models" or (path.is_file() and path.suffix != ".py"):
+        if path.name.startswith("__") or (path.is_file() and path.suffix != ".py"):
             continue
         name = path.name + ("/" if path.is_dir() else "")
         rows.append((code(name), _about(lines(path)) if lines(path) else "", _says(path)))
@@ -56,6 +55,7 @@ FOLDERS = {
     "bus": "What carries work to executors. Embedded, for now.",
     "engine": "Pure: the document, the events, the fold, the decision, expressions. No clock, no I/O, no logging.",
     "imports": "A text in, a workflow with diagnostics out.",
+    "models": "Models of providers behind one port, the scripted model, prices.",
     "stores": "The journal on SQLite and Postgres, the catalog, artifacts, the vault, migrations.",
     "testing": "Shipped to users: conformance suites, the seeded simulation.",
     "workflows": "The workflows that come with Penstock.",

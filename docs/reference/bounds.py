@@ -6,7 +6,8 @@ from penstock import control, executor, spill
 from penstock.api import bodies, headers, stream
 from penstock.engine import fields, functions, guard, parts, state, syntax, values
 from penstock.engine.workflow import Limits
-from penstock.nodes import code, function
+from penstock.models import breaker, patience
+from penstock.nodes import agent, code, function
 from penstock.nodes import http as http_kind
 
 from .markdown import table
@@ -28,7 +29,7 @@ def _limits(limits: Limits) -> str:
 
 
 def write(of: str) -> str:
-    """The bounds of one subject: document, expression, run, step or api."""
+    """The bounds of one subject."""
     return table(("bound", "value"), SUBJECTS[of])
 
 
@@ -74,6 +75,13 @@ SUBJECTS: dict[str, list[tuple[str, str]]] = {
         ("redirects that an `http` node follows", _number(http_kind.REDIRECTS)),
         ("threads for plain functions", _number(function.THREADS)),
         ("name of an artifact", "255 characters"),
+    ],
+    "model": [
+        ("waits before a request is made again", " s, ".join(f"{one:g}" for one in patience.WAITS) + " s"),
+        ("longest wait that a provider may ask for", f"{patience.LONGEST:g} s"),
+        ("failures in a row after which a model is left alone", _number(breaker.FAILURES)),
+        ("for how long", f"{breaker.PAUSE:g} s"),
+        ("tools' results in a conversation, each", f"{_number(agent.RESULT)} characters"),
     ],
     "api": [
         ("body of a request", _bytes(bodies.BODY_BYTES)),
