@@ -257,7 +257,11 @@ class Control:
         await self._settle_slowly(turn, self.clock())
         said = list(turn.events)
         turn.events = [*history, *said]
-        if not await self.journal.create(self._commit_of(turn)):
+        commit = self._commit_of(turn)
+        commit.row.created_at = (
+            state.updated_at
+        )  # in the list a fork stands where it was made, not where its history began
+        if not await self.journal.create(commit):
             if fork_id not in self._boxes:
                 self._running.discard(fork_id)
             return fork_id

@@ -160,6 +160,8 @@ async def test_a_fork_goes_on_from_where_it_was_made(house, is_problem):
     assert fork["run_id"] == forks[1].json()["run_id"] != run["run_id"]
     assert fork["outputs"] == {"result": {"value": 100}}
     assert fork["forked_from"]["run"] == run["run_id"]
+    listed = (await house.http.get("/runs", params={"limit": 1})).json()["items"]
+    assert [item["run_id"] for item in listed] == [fork["run_id"]]
     assert (await house.http.get(f"/runs/{run['run_id']}")).json() == run
     beyond = await house.http.post(f"/runs/{run['run_id']}/fork", json={"at": 999})
     is_problem(beyond, 422, "fork.bad_seq")
