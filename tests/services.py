@@ -73,5 +73,6 @@ def postgres_server() -> Iterator[PostgresServer]:
         if pid:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGQUIT)  # at once: nothing in it is wanted any more
+            server.get_postmaster_info().process.wait(10)
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)

@@ -193,6 +193,11 @@ async def commit_without_events(open: Open) -> None:
         same(await journal.due(6.9), [], "runs due before the new wake-up")
         await must(journal, step("run_a", 2, 1))
         same(await seqs(journal, "run_a"), [1, 2, 3], "seqs")
+        for head in range(3, 23):  # one with events and some without, from the same head at the same moment
+            alone = [journal.commit([step("run_a", head, 0, wake=float(n))]) for n in range(2)]
+            results = await asyncio.gather(alone[0], journal.commit([step("run_a", head, 1)]), alone[1])
+            same(results[1], [True], f"the commit with events at head {head}")
+            same(await seqs(journal, "run_a"), list(range(1, head + 2)), "seqs")
 
 
 # ---------------------------------------------------------------------------------------- wake-ups and messages
