@@ -17,6 +17,7 @@ CREATE TABLE runs (
   wake_at DOUBLE PRECISION
 );
 CREATE INDEX runs_by_age ON runs (grp, created_at DESC, run_id DESC);
+CREATE INDEX runs_by_workflow ON runs (grp, workflow, created_at DESC, run_id DESC);
 CREATE INDEX runs_due ON runs (wake_at) WHERE wake_at IS NOT NULL AND status <> 'queued';
 CREATE INDEX runs_queued ON runs (wake_at) WHERE status = 'queued';
 CREATE INDEX runs_live ON runs (status, created_at DESC, run_id DESC) WHERE status NOT IN ('completed', 'cancelled');
