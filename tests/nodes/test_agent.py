@@ -6,18 +6,23 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.models.server import Answer, Provider, call, calls, fails, say
+from tests.models.server import Answer as Said
+from tests.models.server import Provider, call, calls, fails, say
 from tests.nodes.stub import Step
 
 from penstock.errors import Invalid, NotFound, PenstockError, Refused, StepFailed, TimedOut, TooLarge, Unavailable
+from penstock.models.port import Reply
 from penstock.models.registry import Models
 from penstock.nodes.agent import Agent, AgentConfig
+from penstock.nodes.agent_answer import Answer
 from penstock.nodes.function import Function, register, unregister
 from penstock.ports import NodeKind
 from penstock.tools.config import ServerConfig
@@ -280,7 +285,7 @@ ENDS: list[tuple[Any, dict[str, Any], type[PenstockError], str, int]] = [
     (fails(401), {}, Refused, "model.bad_key", 1),
     (fails(429), {}, Unavailable, "model.rate_limited", 4),
     (fails(500), {}, Unavailable, "model.unavailable", 4),
-    (Answer(raw=b"{}"), {}, Unavailable, "model.bad_response", 4),
+    (Said(raw=b"{}"), {}, Unavailable, "model.bad_response", 4),
     (say("x"), {"model": "opnai:gpt-5"}, Invalid, "model.unknown", 0),
     (say("x"), {"model": "scripted:nobody", "base_url": None}, NotFound, "model.no_script", 0),
     (say("x"), {"api_key_secret": "MINE"}, Refused, "model.no_key", 0),
@@ -319,12 +324,29 @@ ENDS: list[tuple[Any, dict[str, Any], type[PenstockError], str, int]] = [
     ("answer", "more", "kind", "code", "asked"), ENDS, ids=[f"{e[3]}-{n}" for n, e in enumerate(ENDS)]
 )
 async def test_trouble_has_a_name(
-    agent: Agent, tmp_path: Path, answer: Answer, more: dict[str, Any], kind: type[PenstockError], code: str, asked: int
+    agent: Agent, tmp_path: Path, answer: Said, more: dict[str, Any], kind: type[PenstockError], code: str, asked: int
 ) -> None:
-    async with Provider(answer) as provider:
+    async with Provider(answer) as provider, asyncio.timeout(10):
         with pytest.raises(kind) as caught:
             await agent.run(Step(tmp_path), asks(provider, **more))
         assert (caught.value.code, len(provider.bodies)) == (code, asked)
+
+
+def test_a_schema_fetches_nothing() -> None:
+    fetched: list[str] = []
+
+    class Schemas(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            fetched.append(self.path)
+            self.send_error(404)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Schemas) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        schema = {"$ref": f"http://127.0.0.1:{server.server_port}/schema"}
+        with pytest.raises(Invalid):
+            Answer(schema).read(Reply("{}"))
+        server.shutdown()
+    assert fetched == []
 
 
 async def test_a_failed_call_is_not_kept(agent: Agent, tmp_path: Path) -> None:

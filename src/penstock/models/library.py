@@ -31,11 +31,11 @@ REGION = re.compile(r"[./]([a-z]{2}(?:-[a-z]+)+-\d)\.")
 
 
 class LibraryBacked:
-    """A model of a provider; see `port.Model`."""
+    """A model of a provider; see `port.Model`. `insists`: its client retries unless each request says not to."""
 
-    def __init__(self, name: str, model: LibraryModel, key: str) -> None:
+    def __init__(self, name: str, model: LibraryModel, key: str, insists: bool) -> None:
         self.name = name
-        self._model, self._key = model, key
+        self._model, self._key, self._insists = model, key, insists
 
     async def request(self, request: Request) -> Reply:
         with self._translated(request):
@@ -59,7 +59,9 @@ class LibraryBacked:
     # -------------------------------------------------------------------------------------------------- going out
 
     def _given(self, request: Request) -> tuple[list[said.ModelMessage], ModelSettings, ModelRequestParameters]:
-        settings = ModelSettings(timeout=request.seconds, max_retries=0)
+        settings = ModelSettings(timeout=request.seconds)
+        if self._insists:
+            settings["max_retries"] = 0
         if request.max_tokens is not None:
             settings["max_tokens"] = request.max_tokens
         if request.temperature is not None:
@@ -224,7 +226,7 @@ def open_model(provider: str, name: str, key: str, base_url: str | None, http: h
         ) from None
     except fault.UserError as error:
         raise Invalid(f"{provider}:{name}: {error}", code="model.bad_request") from None
-    return LibraryBacked(f"{provider}:{name}", model, key)
+    return LibraryBacked(f"{provider}:{name}", model, key, insists=provider in _MAKERS)
 
 
 def _part(path: str) -> Any:
