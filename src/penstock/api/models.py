@@ -205,9 +205,11 @@ class Run(Answered):
     trace: str | None
     forked_from: dict[str, Json] | None
     nodes: dict[str, Node]
-    steps: list[Step]
+    steps: list[Step] = Field(description="Those asked for, in the order in which they were sent.")
+    steps_total: int = Field(description="How many steps there are.")
     artifacts: list[Artifact]
-    log: list[Line]
+    log: list[Line] = Field(description="The last lines, as many as steps were asked for.")
+    log_total: int = Field(description="How many lines there are.")
 
 
 class RunItem(Answered):

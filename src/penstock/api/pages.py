@@ -25,6 +25,8 @@ KEPT_BYTES = 64 * 1024 * 1024
 EVENT_BYTES = 2_000  # what an event weighs in memory with its part of the view, as long as its size is not known
 DIGESTS = 20_000  # digests whose run is remembered
 
+WINDOW = 1_000  # steps and lines of log in an answer that does not say how many
+
 
 class Pages:
     def __init__(self, journal: Journal, runs: Runs) -> None:
@@ -70,10 +72,10 @@ class Pages:
                 if event.seq > view.head:  # somebody else may have read them meanwhile
                     view.apply(event)
 
-    def page(self, view: RunView) -> bytes:
-        """The whole view as JSON."""
+    def page(self, view: RunView, start: int = 0, count: int = WINDOW) -> bytes:
+        """The view as JSON, with `count` of its steps."""
         with collector_at_rest(view.head):
-            data = orjson.dumps(view.to_dict())
+            data = orjson.dumps(view.to_dict(start, count))
         if (kept := self._views.get(view.run_id or "")) is not None and kept[0] is view:
             self._keep(view.run_id or "", view, 4 * len(data))
         return data

@@ -20,7 +20,7 @@ from .core import caller_of, core_of
 from .headers import applied, is_fresh, quote, trace_of, wait_of
 from .idempotency import REPLAYED, claim_after, claim_run
 from .openapi import also, messages, takes
-from .pages import Pages
+from .pages import WINDOW, Pages
 from .stream import EventStream, Streams
 
 router = APIRouter(tags=["runs"])
@@ -99,15 +99,21 @@ async def list_runs(
 
 
 @router.get("/runs/{run_id}", response_model=models.Run, responses=also(304), operation_id="show_run")
-async def show_run(request: Request, run_id: RunPath, at: At = None) -> Response:
-    """A run with its steps, nodes, artifacts and log; `at` shows it as it was. The ETag is its head."""
+async def show_run(
+    request: Request,
+    run_id: RunPath,
+    at: At = None,
+    steps: Annotated[int, Query(ge=0, le=100_000, description="How many steps, and lines of the log.")] = WINDOW,
+    steps_from: Annotated[int, Query(ge=0, le=2**31 - 1, description="The first step's place among them.")] = 0,
+) -> Response:
+    """A run with its nodes, artifacts, and a window on its steps and its log; `at` shows it as it was. The ETag is its head."""
     pages = pages_of(request)
     row = await pages.row(run_id, caller_of(request).group)
     tag = str(min(at or row.head, row.head))
     if is_fresh(request.headers.get("if-none-match"), tag):
         return not_modified(quote(tag))
     view = await pages.latest(run_id, row.head, at)
-    return raw_json(pages.page(view), headers={"ETag": quote(view.head)})
+    return raw_json(pages.page(view, steps_from, steps), headers={"ETag": quote(view.head)})
 
 
 @router.get("/runs/{run_id}/events", response_model=models.EventPage, operation_id="list_events")

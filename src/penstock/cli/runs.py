@@ -68,7 +68,7 @@ async def ls(link: Link, filters: dict[str, Any], json: bool) -> int | None:
 
 
 async def show(link: Link, run_id: str, at: int | None, json: bool) -> int | None:
-    run = await link.call("GET", f"/runs/{_id(run_id)}", at=at)
+    run = await link.call("GET", f"/runs/{_id(run_id)}", at=at, steps=100_000)
     if json:
         out_json(run)
         return None

@@ -14,6 +14,7 @@ and as a waterfall is in `record.py`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
@@ -107,9 +108,10 @@ class RunView:
         """The steps that wait for a person's answer."""
         return [s for s in self._open.values() if s.status == "waiting" and s.ask is not None]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The whole view as JSON."""
-        return {**self.summary(), **self.details()}
+    def to_dict(self, start: int = 0, count: int | None = None) -> dict[str, Any]:
+        """The view as JSON: the whole, or `count` steps from the one at `start` and as many of the last lines of the log.
+        `steps_total` and `log_total` say how many there are."""
+        return {**self.summary(), **self.details(start, count)}
 
     def summary(self) -> dict[str, Any]:
         """What a run is, without its steps."""
@@ -141,12 +143,16 @@ class RunView:
             "forked_from": self.forked_from,
         }
 
-    def details(self) -> dict[str, Any]:
+    def details(self, start: int = 0, count: int | None = None) -> dict[str, Any]:
+        stop = None if count is None else start + count
+        lines = self.log if count is None else self.log[max(0, len(self.log) - count) :]
         return {
             "nodes": {name: node.to_dict() for name, node in self.nodes.items()},
-            "steps": [step.to_dict() for step in self.steps.values()],
+            "steps": [step.to_dict() for step in itertools.islice(self.steps.values(), start, stop)],
+            "steps_total": len(self.steps),
             "artifacts": self.artifact_list(),
-            "log": [line.to_dict() for line in self.log],
+            "log": [line.to_dict() for line in lines],
+            "log_total": len(self.log),
         }
 
     def artifact_list(self) -> list[dict[str, Any]]:
