@@ -1,8 +1,12 @@
 """Penstock: run agentic workflows yourself.
 
-async with penstock.local("data") as p:
-    await p.apply(document)
-    result = await p.wait(await p.start("slug", {"folder": "."}))
+Within your own program:
+
+    async with penstock.local("data") as p:
+        await p.apply(document)
+        result = await p.wait(await p.start("slug", {"folder": "."}))
+
+What a program does not use it does not import.
 """
 
 from __future__ import annotations
