@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.models.server import Answer, Provider, call, calls, fails, say
+from tests.models.server import Answer, Provider, call, calls, fails, say, whole
 
 from penstock.errors import Invalid, NotFound, PenstockError, Refused, TimedOut, Unavailable
 from penstock.models.port import Asked, Call, Reply, Request, Result, Results, ToolSpec, Usage
@@ -119,6 +119,19 @@ async def test_a_reply_survives_being_kept(models: Models) -> None:
     assert Reply.from_json(json.loads(json.dumps(reply.to_json()))) == reply
     odd = Reply(calls=(Call("c", "add", None, "{oops"),), seen={"a": 1})
     assert Reply.from_json(json.loads(json.dumps(odd.to_json()))) == odd
+
+
+async def test_what_only_the_provider_understands_goes_back_to_it(models: Models) -> None:
+    thought = {"role": "assistant", "content": "so", "reasoning_content": "hm, a number"}
+    first = whole(say("so"), 1)
+    first["choices"][0]["message"] = thought
+    async with Provider(Answer(raw=json.dumps(first).encode()), say("done")) as provider:
+        model = await opened(models, provider, "deepseek:deepseek-reasoner")
+        reply = await model.request(HELLO)
+        assert (reply.text, reply.seen is None) == ("so", False)
+        kept = Reply.from_json(json.loads(json.dumps(reply.to_json())))
+        await model.request(Request((*HELLO.turns, kept, Asked("And?"))))
+    assert provider.bodies[1]["messages"][1]["reasoning_content"] == "hm, a number"
 
 
 FINAL = [
@@ -296,6 +309,11 @@ async def test_azure_needs_an_address(models: Models) -> None:
         model = await models.model("azure:mine", secret, base_url=provider.url.removesuffix("/v1"))
         assert (await model.request(HELLO)).text == "hello"
     assert provider.headers[0]["authorization"] == "Bearer sk-x"
+    async with Provider(fails(500)) as provider:
+        model = await models.model("azure:mine", secret, base_url=provider.url.removesuffix("/v1"))
+        with pytest.raises(Unavailable):
+            await model.request(HELLO)
+    assert len(provider.bodies) == 4, "a client that retries by itself multiplies the requests"
 
 
 @pytest.mark.parametrize("provider", ["anthropic", "google", "mistral", "groq", "bedrock"])

@@ -148,7 +148,7 @@ async def test_tools_are_called_and_their_answers_told(agent: Agent, tmp_path: P
         step = Step(tmp_path)
         config = asks(provider, output=VERDICT, tools=[WEIGH, {"server": "odd", "tool": "count"}])
         assert (await agent.run(step, config)).output == {"ok": True, "why": "light"}
-    assert step.calls == ["tools", "model:1", "tool:1:a", "tool:1:b", "model:2", "tool:2:a", "model:3"]
+    assert step.calls == ["tools", "model:1", "tool:1.1:a", "tool:1.2:b", "model:2", "tool:2.1:a", "model:3"]
     tools = [tool["function"]["name"] for tool in provider.bodies[0]["tools"]]
     assert tools == ["weigh", "count", "final_result"]
     assert provider.bodies[0]["tools"][0]["function"]["description"] == "Weighs a thing, in grams."
@@ -230,11 +230,15 @@ async def test_all_tools_of_a_server_under_names_of_their_own(agent: Agent, tmp_
 
 
 async def test_a_function_keeps_calls_of_its_own(agent: Agent, tmp_path: Path) -> None:
-    async with Provider(calls(("a", "counts", {}), ("a", "counts", {})), say("x")) as provider:
+    same = calls(("a", "counts", {}), ("a", "counts", {}), ("", "counts", {}), ("i" * 9_000, "counts", {}))
+    async with Provider(same, say("x")) as provider:
         step = Step(tmp_path)
         await agent.run(step, asks(provider, tools=[{"function": "counts"}]))
-    assert made == [f"{step.key}:tool:1:a", f"{step.key}:tool:1:a:1"]
-    assert [m["content"] for m in provider.bodies[1]["messages"] if m["role"] == "tool"] == ["1", "2"]
+    names = [key.removeprefix(f"{step.key}:tool:1.") for key in made]
+    assert names[:2] == ["1:a", "2:a"]
+    assert len({*names}) == 4
+    assert max(map(len, names)) < 100
+    assert [m["content"] for m in provider.bodies[1]["messages"] if m["role"] == "tool"] == ["1", "2", "3", "4"]
 
 
 # ---------------------------------------------------------------------------------------------------------- the answer
@@ -270,6 +274,9 @@ async def test_calls_beside_an_answer_are_not_made(agent: Agent, tmp_path: Path)
         await agent.run(Step(tmp_path), asks(provider, output=VERDICT, tools=[WEIGH]))
     assert made == []
     assert roles(provider.bodies[1]) == ["user", "assistant", "tool", "tool"], "every call of a model is answered"
+    first, second = (message["content"] for message in provider.bodies[1]["messages"][2:])
+    assert "not called" in first
+    assert "does not fit" in second
 
 
 async def test_a_text_that_was_cut_off_says_so(agent: Agent, tmp_path: Path) -> None:

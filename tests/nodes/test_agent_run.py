@@ -82,9 +82,9 @@ async def test_a_retried_step_goes_on_after_its_last_kept_call(tmp_path: Path, t
         assert [f.error["code"] for f in facts if isinstance(f, ev.StepFailed)] == ["model.unavailable"]
         assert [f.key for f in facts if isinstance(f, ev.StepKept)] == [
             "model:1",
-            "tool:1:c1",
+            "tool:1.1:c1",
             "model:2",
-            "tool:2:c1",
+            "tool:2.1:c1",
             "model:3",
         ]
 

@@ -1,7 +1,7 @@
 """An agent: a model that is asked, uses tools, is told what they answered, and is asked again until it gives its answer.
 
-The loop is a fold over kept calls. Each request to the model is kept under its number (`model:3`), each tool call under the
-turn and the id the model gave it (`tool:3:call-1`), the moment it returns. After a crash or a retry the loop runs again
+The loop is a fold over kept calls. Each request to the model is kept under its number (`model:3`), each tool call under its
+place and the id the model gave it (`tool:3.1:call-1`), the moment it returns. After a crash or a retry the loop runs again
 from its start over what was kept, makes no call twice, and goes on after the last one. Nothing else is remembered, and
 nothing in the loop depends on time or chance.
 
@@ -29,6 +29,7 @@ from .function import Function
 
 EXPECTED = 256  # tokens of an answer that are reserved when nobody says how long it may be
 CHARACTERS = 3  # of a token, at least, in what is sent: an estimate on the safe side
+ID = 80  # characters of a call's id that go into its key
 RESULT = 256 * 1024  # characters of a tool's result that fit in a conversation
 
 Live = Callable[[dict[str, Any]], None]
@@ -192,9 +193,8 @@ class _Talk:
 
     async def _use(self, turn: int, number: int, reply: Reply) -> Result:
         call = reply.calls[number]
-        # Not every provider's ids are unique, or there at all.
-        same = sum(1 for other in reply.calls[:number] if other.id == call.id)
-        name = f"tool:{turn}:{call.id}" + (f":{same}" if same else "")
+        # The reply is kept, so its calls have their places for ever. Ids alone may be double, empty, or of any length.
+        name = f"tool:{turn}.{number + 1}:{call.id[:ID]}"
 
         async def made() -> dict[str, Any]:
             within: Any = Within(self._step, name)
