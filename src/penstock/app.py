@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import orjson
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -39,14 +40,16 @@ from .nodes.subflow import Subflow
 from .nodes.tool import Tool
 from .nodes.wait import WaitKind
 from .ports import Draft, NodeKind
+from .preflight import checks_of
 from .stores.catalog import RunList, WorkflowCatalog
 from .stores.objects import Objects
 from .stores.vault import SealedVault
+from .tools.config import ServerConfig, parse_servers
 from .tools.registry import Servers
 
 
 class Settings(BaseSettings):
-    """Read from the environment with the prefix PENSTOCK_, then from `DATA/penstock.env` where there is one."""
+    """Read from the environment, with the prefix PENSTOCK_."""
 
     model_config = SettingsConfigDict(env_prefix="PENSTOCK_", extra="ignore")
 
@@ -115,7 +118,7 @@ class Penstock:
         self.vault = SealedVault(database, settings.data / "vault.key", self.clock)
         self.workflows = WorkflowCatalog(database, self.clock)
         self.runs = RunList(database, self.clock)
-        self.servers = Servers()
+        self.servers = Servers(read_servers(settings.data / "servers.json"))
         self.kinds = {**load_kinds(self.servers, settings), **self._given}
         self.control = Control(
             journal,
@@ -128,7 +131,8 @@ class Penstock:
             settings.running,
             shared,
         )
-        self.gate = Gate(self.control, self.workflows, self.runs, self.vault, self.kinds)
+        checks = checks_of(self.vault, self.workflows, self.servers)
+        self.gate = Gate(self.control, self.workflows, self.runs, self.kinds, checks)
         self.executor = Executor(
             self.bus,
             self.control,
@@ -228,6 +232,19 @@ def load_kinds(servers: Servers, settings: Settings | None = None) -> dict[str, 
 
 def _folders(setting: str) -> tuple[str, ...] | None:
     return None if setting == "*" else tuple(folder for folder in setting.split(os.pathsep) if folder)
+
+
+def read_servers(file: Path) -> list[ServerConfig]:
+    """The MCP servers of `DATA/servers.json`, in the common form {"mcpServers": {name: {command, args, env} or {url}}}; none
+    where there is no such file. Raises Invalid, code `server.invalid`, with every problem."""
+    try:
+        text = file.read_bytes()
+    except FileNotFoundError:
+        return []
+    try:
+        return parse_servers(orjson.loads(text))
+    except orjson.JSONDecodeError as error:
+        raise Invalid(f"{file.name} is not JSON: {error}", code="server.invalid") from None
 
 
 def packaged_workflows() -> dict[str, str]:

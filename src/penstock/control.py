@@ -384,7 +384,8 @@ class Control:
             self._running.discard(run_id)
 
     async def _recount(self) -> None:
-        """Places of runs that another process has ended or put to wait are free again."""
+        """Places of runs that another process has ended or put to wait are free again, and runs it left queued are seen."""
+        self._queued = True
         for run_id in list(self._running):
             box = self._boxes.get(run_id)
             if box is not None and box.busy:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,12 +18,11 @@ from .engine import compare as comparison
 from .engine.workflow import Workflow, parse
 from .errors import Invalid, NotFound, Problem
 from .imports import native
-from .ports import Draft, NodeKind, Runs, Vault, Version, Workflows
+from .ports import Draft, NodeKind, Runs, Version, Workflows
+from .preflight import Check, inspect
 
 MODES = ("validate_only", "test_run", "full_run")
 CACHED = 512  # parsed versions
-
-Check = Callable[[Workflow, str], Awaitable[list[Problem]]]  # (workflow, group): one preflight check
 
 
 @dataclass(slots=True)
@@ -47,16 +46,14 @@ class Gate:
         control: Control,
         workflows: Workflows,
         runs: Runs,
-        vault: Vault,
         kinds: Mapping[str, NodeKind],
-        checks: Sequence[Check] = (),
+        checks: Sequence[tuple[str, Check]] = (),
     ) -> None:
         self.control = control
         self.workflows = workflows
         self.runs = runs
         self.kinds = kinds
-        self._vault = vault
-        self._checks = (self._secrets_exist, *checks)
+        self._checks = checks
         self._versions: OrderedDict[tuple[str, str, int], Workflow] = OrderedDict()
         self._drafts: OrderedDict[tuple[str, str, str], tuple[int, Workflow]] = OrderedDict()
 
@@ -127,7 +124,9 @@ class Gate:
         else:
             number, workflow = await self.version(request.group, request.workflow, request.version)
         inputs, problems = native.validate_inputs(workflow, request.inputs)
-        problems = [*problems, *await self.preflight(workflow, request.group)]
+        more, report = await inspect(self._checks, workflow, request.group)
+        report["checks"]["inputs"] = len(problems)
+        problems = [*problems, *more]
         if problems and request.mode != "validate_only":
             code = "inputs.invalid" if problems[0].code.startswith("inputs.") else "preflight.failed"
             raise Invalid(problems[0].message, code=code, problems=problems)
@@ -142,41 +141,14 @@ class Gate:
                 actor=request.actor,
                 trace=request.trace,
                 problems=[p.to_dict() for p in problems],
+                report=report if request.mode == "validate_only" else None,
                 run_id=request.run_id,
             )
         )
 
     async def preflight(self, workflow: Workflow, group: str) -> list[Problem]:
         """Everything that stands in the way of a run, all at once; the checks go on side by side."""
-        found = await asyncio.gather(*(check(workflow, group) for check in self._checks))
-        return [problem for problems in found for problem in problems]
-
-    async def _secrets_exist(self, workflow: Workflow, group: str) -> list[Problem]:
-        wanted = [
-            (f"/nodes/{name}/with/{key}", value)
-            for name, node in workflow.nodes.items()
-            for key, value in _secret_fields(workflow.document["nodes"][name].get("with"))
-        ]
-        if not wanted:
-            return []
-        known = set(await self._vault.names(group))
-        return [
-            Problem(
-                "secret.missing",
-                f"there is no secret {name!r}",
-                pointer,
-                hint=f"add it: penstock secrets set {name}",
-            )
-            for pointer, name in wanted
-            if name not in known
-        ]
-
-
-def _secret_fields(config: Any) -> list[tuple[str, str]]:
-    """Config keys that name secrets end in `secret`, in every kind."""
-    if not isinstance(config, dict):
-        return []
-    return [(k, v) for k, v in config.items() if k.endswith("secret") and isinstance(v, str) and "${{" not in v]
+        return (await inspect(self._checks, workflow, group))[0]
 
 
 def _remember(cache: OrderedDict[Any, Any], key: Any, value: Any) -> None:

@@ -27,7 +27,7 @@ JOINS = ("all", "any", "majority")
 @dataclass(frozen=True, slots=True)
 class Retry:
     """How often a step is tried, and the wait before the next try: `backoff` seconds, times `factor` each time, at most
-    `max` seconds, plus or minus the fraction `jitter`."""
+    `max` seconds, plus up to the fraction `jitter` of it."""
 
     attempts: int = 1
     backoff: float = 1.0
