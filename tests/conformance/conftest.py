@@ -75,8 +75,8 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="module")
 def postgres_url(postgres: PostgresServer) -> str:
-    """A database of this module, with its tables."""
-    url = postgres.database()
+    """A schema of this module, with its tables."""
+    url = postgres.schema()
     asyncio.run(migrate(url))
     return url
 

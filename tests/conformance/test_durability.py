@@ -53,7 +53,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/penstock.db"
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.database()
+    return server.schema()
 
 
 @asynccontextmanager

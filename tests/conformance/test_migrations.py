@@ -49,7 +49,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/penstock.db"
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.database()
+    return server.schema()
 
 
 async def ask(url: str, sql: str) -> list[tuple[Any, ...]]:
@@ -83,13 +83,17 @@ async def shape(url: str) -> dict[str, list[tuple[Any, ...]]]:
         "columns": await ask(
             url,
             "SELECT table_name, ordinal_position, column_name, data_type, is_nullable, collation_name, is_identity,"
-            " column_default FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2",
+            " column_default FROM information_schema.columns WHERE table_schema = current_schema() ORDER BY 1, 2",
         ),
-        "indexes": await ask(url, "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"),
+        "indexes": await ask(
+            url,
+            "SELECT indexname, replace(indexdef, current_schema(), '') FROM pg_indexes"
+            " WHERE schemaname = current_schema() ORDER BY 1",
+        ),
         "constraints": await ask(
             url,
             "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
-            " WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2",
+            " WHERE connamespace = current_schema()::regnamespace ORDER BY 1, 2",
         ),
     }
 
@@ -108,7 +112,7 @@ async def test_the_schema_is_what_the_migrations_make(request: pytest.FixtureReq
     server: PostgresServer = request.getfixturevalue("postgres")
     for one, other in (
         (f"sqlite:///{tmp_path}/one.db", f"sqlite:///{tmp_path}/other.db"),
-        (server.database(), server.database()),
+        (server.schema(), server.schema()),
     ):
         assert await migrate(one) == (None, HEAD)
         await alembic_alone(other)
@@ -219,7 +223,7 @@ async def test_a_url_that_is_wrong(url: str, kind: type[PenstockError], code: st
 
 
 async def test_no_such_database(postgres: PostgresServer, tmp_path: Path) -> None:
-    url = postgres.database().replace("/t", "/absent", 1)
+    url = postgres.schema().replace("/postgres?", "/absent?")
     with pytest.raises(Invalid) as refused:
         await open_journal(Settings(data=tmp_path, journal=url))
     assert refused.value.code == "journal.no_database"

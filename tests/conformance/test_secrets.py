@@ -92,7 +92,13 @@ async def test_the_key_file_is_its_owners_alone(vault: SealedVault, key_file: Pa
     )
 
 
-async def test_rotation(vault: SealedVault, database: Any, key_file: Path, clock: Callable[[], float]) -> None:
+async def test_rotation(database: Any, key_file: Path) -> None:
+    now = 1_700_000_000.0
+
+    def clock() -> float:
+        return now
+
+    vault = SealedVault(database, key_file, clock)
     for number in range(5):
         await vault.put("g", f"name{number}", f"value {number}")
     other = SealedVault(database, key_file, clock)  # as another process has it, with the keys of now in memory
@@ -108,7 +114,11 @@ async def test_rotation(vault: SealedVault, database: Any, key_file: Path, clock
     for _ in range(3):
         assert await vault.rotate() == 6
         assert await other.get("g", "late") == SECRET
-    assert len(key_file.read_text().split(",")) == 2, "keys that nothing needs are kept for one rotation, no longer"
+    assert len(key_file.read_text().split(",")) == 5, "a key is dropped while somebody may be sealing with it"
+    now += 3601
+    await vault.rotate()
+    assert len(key_file.read_text().split(",")) == 2, "keys that nobody can need are kept"
+    assert await other.get("g", "late") == SECRET
 
 
 async def test_rotation_while_others_write(vault: SealedVault, database: Any, key_file: Path, clock: Any) -> None:
@@ -128,6 +138,22 @@ async def test_rotation_while_others_write(vault: SealedVault, database: Any, ke
         assert await vault.get("g", "mine") == "mine 19"
         assert await other.get("g", "theirs") == "theirs 19"
         await vault.rotate()
+
+
+async def test_two_processes_rotate_at_once(tmp_path: Path, key_file: Path, clock: Any) -> None:
+    place = Place("file", tmp_path / "penstock.db")
+
+    async def rotate(times: int) -> None:
+        async with place.open() as (database, _):
+            vault = SealedVault(database, key_file, clock)
+            for number in range(times):
+                await vault.put("g", f"name{number}", SECRET)
+                await vault.rotate()
+
+    await asyncio.gather(*(asyncio.to_thread(asyncio.run, rotate(10)) for _ in range(3)))
+    async with place.open() as (database, _):
+        vault = SealedVault(database, key_file, clock)
+        assert [await vault.get("g", name) for name in await vault.names("g")] == [SECRET] * 10
 
 
 async def test_two_that_make_the_first_key_at_once_use_the_same(database: Any, key_file: Path, clock: Any) -> None:

@@ -184,7 +184,7 @@ class World:
 
 @pytest.fixture
 def world(postgres: PostgresServer, tmp_path: Path) -> World:
-    return World(tmp_path, postgres.database())
+    return World(tmp_path, postgres.schema())
 
 
 async def start_forty(*processes: Process) -> tuple[list[list[str]], list[str]]:

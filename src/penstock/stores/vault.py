@@ -2,18 +2,20 @@
 sealed value copied to another row does not open. The key file is made with the data folder and readable by its owner alone.
 
 Keys have ids; the newest seals, all of them open, so `rotate` can go on while secrets are read and written, by this process or
-another that has the same key file: everyone looks whether the file has changed before using it, and a key that has gone out of
-use is dropped by the next rotation only.
+another that has the same key file: everyone looks whether the file has changed before using it, and a key is dropped when nothing
+is sealed with it and it has been out of use for an hour, by when whoever was just sealing with it is done.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import re
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import Invalid, NotFound, PenstockError
@@ -22,6 +24,7 @@ from .catalog import Database
 
 NAME_LIMIT = 200
 VALUE_LIMIT = 64 * 1024
+HOUR = 3600.0
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -64,12 +67,16 @@ class SealedVault:
             raise NotFound(f"there is no secret {name!r}", code="secret.not_found")
 
     async def rotate(self) -> int:
-        """Make a new key and seal every secret with it; returns how many. Keys that nothing needed before are dropped."""
-        keys = self._load()
+        """Make a new key and seal every secret with it; returns how many. Keys that nobody can need any more are dropped."""
         before = await self._db.fetch("SELECT sealed FROM secrets", ())
-        needed = {row[0].split(".", 1)[0] for row in before} | {list(keys)[-1]}
-        key_id, key = _new_key()
-        self._store({**{k: v for k, v in keys.items() if k in needed}, key_id: key})
+        used = {row[0].partition(".")[0] for row in before}
+        now = self._clock()
+        with self._alone():
+            keys = self._load()
+            retired = [*(_made_at(key_id) for key_id in list(keys)[1:]), now]
+            kept = {k: keys[k] for k, at in zip(keys, retired, strict=True) if k in used or at > now - HOUR}
+            key_id, key = _new_key(now)
+            self._store({**kept, key_id: key})
         rows = await self._db.fetch("SELECT grp, name, sealed FROM secrets", ())
         for group, name, sealed in rows:
             value = self._open(group, name, sealed)
@@ -107,12 +114,22 @@ class SealedVault:
                 code="secret.sealed",
             ) from None
 
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else changes the key file meanwhile."""
+        folder = os.open(self._key_file.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
     def _load(self) -> dict[str, bytes]:
         """The keys, newest last; the first is made here."""
         try:
             found = self._key_file.stat()
         except FileNotFoundError:
-            self._store(dict([_new_key()]), first=True)
+            self._store(dict([_new_key(self._clock())]), first=True)
             found = self._key_file.stat()
         if (found.st_ino, found.st_mtime_ns) != self._read_at:
             try:
@@ -148,8 +165,12 @@ class SealedVault:
             os.close(folder)
 
 
-def _new_key() -> tuple[str, bytes]:
-    return secrets.token_hex(4), secrets.token_bytes(32)
+def _new_key(now: float) -> tuple[str, bytes]:
+    return f"{int(now):x}-{secrets.token_hex(3)}", secrets.token_bytes(32)
+
+
+def _made_at(key_id: str) -> float:
+    return float(int(key_id.partition("-")[0], 16))
 
 
 def _bound(group: str, name: str) -> bytes:
