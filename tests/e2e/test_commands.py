@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.e2e.shell import HELLO, Shell, code, workflow
+from tests.e2e.shell import COMMAND, HELLO, Shell, code, workflow
 
 from penstock.cli.results import write_files
 from penstock.engine.events import event_from_dict
@@ -197,6 +197,33 @@ def test_wrong_usage_says_how_to_go_on(shell: Shell, arguments: list[str]) -> No
     assert ended.code == 2 or "Usage:" in ended.out
     assert "--help" in ended.err or "Usage:" in ended.out + ended.err
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        (["runs", "ls", "--data", "FILE"], {}, "error[data.unwritable]: --data"),
+        (["up", "--data", "FILE"], {}, "error[data.unwritable]: --data"),
+        (["up"], {"PENSTOCK_PORT": "many"}, "error[settings.invalid]: PENSTOCK_PORT"),
+        (["run", "survey", "-i", "folder=.", "--out", "FILE"], {}, "error[out.unwritable]: --out"),
+        (["run", "./"], {}, "error[file.unreadable]"),
+        (["run", "survey", "--inputs", "missing.json"], {}, "error[file.unreadable]"),
+    ],
+)
+def test_what_the_machine_refuses_is_one_line(
+    shell: Shell, arguments: list[str], environment: dict[str, str], said: str
+) -> None:
+    file = shell.write("file", "")
+    ended = shell(*(file if one == "FILE" else one for one in arguments), env=environment)
+    assert ended.code == 2 and ended.err.startswith(said) and ended.err.count("\n") == 1, ended
+
+
+@pytest.mark.parametrize("closed", ["1", "2"])
+def test_a_stream_that_is_closed_is_a_stream_nobody_reads(shell: Shell, closed: str) -> None:
+    path = shell.write("hello.json", HELLO)
+    line = f"exec {' '.join(COMMAND)} run {path} {closed}>&-"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, env=shell.environment, check=False)
+    assert done.returncode == 0 and "Traceback" not in done.stderr
 
 
 def test_help_loads_none_of_what_commands_do(shell: Shell) -> None:

@@ -8,6 +8,7 @@ exit code (0 done, 1 failed, 2 wrong usage, 3 cancelled, 4 needs a person), and 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -18,6 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in given
     if debug:
         given.remove("--debug")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed before we began
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - as a stream, for as long as we live
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr] - a terminal without Unicode gets ? for ✓
@@ -56,11 +60,15 @@ def _run(arguments: list[str], debug: bool) -> int:
 
 
 def _unforeseen(error: Exception) -> int:
-    """What the parser refuses has a message for people; anything else is a defect of ours."""
+    """What the parser and the operating system refuse has a message for people; anything else is a defect of ours."""
     from ..errors import PenstockError  # noqa: PLC0415
     from . import failures  # noqa: PLC0415
 
     said = getattr(error, "format_message", None)
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        failures.show(PenstockError(f"{where}{(error.strerror or str(error)).lower()}", code="system"))
+        return failures.FAILED
     if said is None:
         hint = {"hint": "this is a defect of Penstock: add --debug to see where, and report it"}
         failures.show(PenstockError(f"{type(error).__name__}: {error}", code="internal", detail=hint))

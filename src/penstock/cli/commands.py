@@ -72,7 +72,7 @@ def up(
     """Serve everything. Prints the URL to open."""
     from . import serving  # noqa: PLC0415
 
-    return serving.up(place(data, None).data if data else None, host, port)
+    return serving.up(place(data, None), host, port)
 
 
 @app.command()
@@ -88,7 +88,7 @@ def serve(
     from . import serving  # noqa: PLC0415
 
     serving.check_planes(plane)
-    return serving.up(place(data, None).data if data else None, host, port)
+    return serving.up(place(data, None), host, port)
 
 
 @app.command("import")
@@ -117,7 +117,7 @@ def migrate(data: options.Data = None) -> int:
     """Bring the database to the schema of this version. `up` and `run` do it by themselves."""
     from . import serving  # noqa: PLC0415
 
-    return go(serving.migrate(place(data, None).data if data else None))
+    return go(serving.migrate(place(data, None)))
 
 
 @app.command()

@@ -9,18 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..app import Penstock, Settings
+from ..app import Penstock
 from ..engine.events import Event
 from ..errors import Invalid, NotFound
 from ..gate import Request
 from ..ports import Draft
 from .failures import in_file
-from .link import ENDS, Text
+from .link import ENDS, Place, Text
 from .packaged import offer
+from .settings import read_settings
 
 GROUP, ACTOR = "default", "local"
 LOOK = 1.0  # seconds between looks at a journal that another process may write
@@ -31,8 +31,8 @@ class Embedded:
 
     local = True
 
-    def __init__(self, data: Path, active: bool) -> None:
-        self.penstock = Penstock(Settings(data=data, stop_grace=0), active=active)
+    def __init__(self, place: Place, active: bool) -> None:
+        self.penstock = Penstock(read_settings(place, stop_grace=0), active=active)
         self._api: Any = None
 
     async def __aenter__(self) -> Embedded:

@@ -97,6 +97,10 @@ class Place:
     def at(cls, data: Path | None, server: str | None) -> Place:
         return cls((data or Path(FOLDER)).expanduser().absolute(), server)
 
+    def prepare(self) -> Path:
+        """The data folder, made if need be. Raises UsageError, code `data.unwritable`."""
+        return writable(self.data, "--data", "data.unwritable", 0o700)
+
     def server(self) -> Server | None:
         """The server that was named, or the one that owns the data folder now; None to work without."""
         if self.named is not None:
@@ -136,8 +140,19 @@ async def connect(place: Place, active: bool = False) -> AsyncIterator[Link]:
     else:
         from .embedded import Embedded  # noqa: PLC0415
 
-        async with Embedded(place.data, active) as link:
+        async with Embedded(place, active) as link:
             yield link
+
+
+def writable(folder: Path, option: str, code: str, mode: int = 0o777) -> Path:
+    """The folder, made if need be. Raises UsageError with this code."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=mode)
+    except OSError as error:
+        raise UsageError(f"{option} {folder}: {(error.strerror or str(error)).lower()}", code=code) from None
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"{option} {folder}: it may not be written to", code=code)
+    return folder
 
 
 def _is_alive(pid: int) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, Invalid, Unavailable
+from .link import Place
 from .logs import log_to_stderr
 from .terminal import is_terminal, out, say
 
@@ -40,15 +41,14 @@ def check_planes(names: str) -> None:
         )
 
 
-def up(data: Path | None, host: str | None, port: int | None) -> int:
+def up(place: Place, host: str | None, port: int | None) -> int:
     """Serve until told to stop; returns the exit code."""
-    from ..app import Settings  # noqa: PLC0415 - `check_planes` alone does not need everything
+    from .settings import read_settings  # noqa: PLC0415 - `check_planes` alone does not need everything
 
-    given: dict[str, Any] = {"data": data, "host": host, "port": port}
-    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    settings = read_settings(place, host=host, port=port)
     log_to_stderr(logging.INFO, as_json=not is_terminal(sys.stderr))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_up(settings, port is None))
+        return runner.run(_up(settings, "port" not in settings.model_fields_set))
 
 
 def _loop_factory() -> Any:
@@ -104,13 +104,12 @@ def _served_at(data: Path) -> str | None:
         return None
 
 
-async def migrate(data: Path | None) -> int:
+async def migrate(place: Place) -> int:
     """Bring the schema of the database to this version."""
-    from ..app import Settings  # noqa: PLC0415
     from ..stores.migrations import migrate as bring  # noqa: PLC0415
+    from .settings import read_settings  # noqa: PLC0415
 
-    settings = Settings() if data is None else Settings(data=data)
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings = read_settings(place)
     old, new = await bring(settings.journal or f"sqlite:///{settings.data / 'penstock.db'}")
     if old == new:
         say(f"the schema is {new}, which is the newest")

@@ -75,9 +75,10 @@ async def remove_secret(link: Link, name: str) -> int | None:
 
 async def rotate_secrets(place: Place) -> int | None:
     """In this process alone, since a server that holds the old key would go on sealing with it."""
-    from ..app import Penstock, Settings  # noqa: PLC0415 - everything, which the other commands here may not need
+    from ..app import Penstock  # noqa: PLC0415 - everything, which the other commands here may not need
+    from .settings import read_settings  # noqa: PLC0415
 
-    async with Penstock(Settings(data=place.data, stop_grace=0)) as penstock:
+    async with Penstock(read_settings(place, stop_grace=0)) as penstock:
         count = await penstock.vault.rotate()
     say(f"{count} {'secret' if count == 1 else 'secrets'} sealed with a new key")
     return None
@@ -165,5 +166,7 @@ async def _letter(link: Link, run_id: str) -> dict[str, Any]:
         if cursor is None:
             hint = {"hint": f"what it stands at: penstock runs show {run_id}"}
             raise NotFound(
-                f"run {run_id} has neither failed nor does it wait to be fixed", code="letter.not_found", detail=hint
+                f"run {run_id} has neither failed nor does it wait to be fixed",
+                code="dead_letter.not_found",
+                detail=hint,
             )
