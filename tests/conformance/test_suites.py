@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.services import absent
 
 from penstock.bus.embedded import EmbeddedBus
 from penstock.errors import NotFound
@@ -276,3 +277,13 @@ def test_every_law_says_what_it_is() -> None:
         for law in suite:
             assert law.text.endswith("."), law.name
             assert len({one.name for one in suite}) == len(suite)
+
+
+def test_a_service_that_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A skip on a laptop, a failure in CI."""
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="no Kafka"):
+        absent("no Kafka")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="no Kafka"):
+        absent("no Kafka")
