@@ -50,6 +50,8 @@ MEANINGS = {
     "schema.pattern": "A `pattern` is not a regular expression that can be matched in linear time.",
     "inputs.invalid": "What JSON Schema says about a value.",
     "inputs.unreadable": "The text given for an input is no value of its type.",
+    "data.unwritable": "The data folder cannot be made or written.",
+    "settings.invalid": "A setting of the environment is not what it must be.",
     "preflight.failed": "The first problem of the preflight; `errors[]` has all of them.",
     "limits.invalid": "The first problem of the limits.",
     "body.invalid": "The first problem of the body; `errors[]` has all of them.",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .document import JOINS, ON_ERROR, Node, Retry
 from .expr import compile_template
 from .fields import MAX_EDGES, NODE_NAME, Reader
+from .inline import inline
 from .tokens import nearest
 from .values import show
 
@@ -27,8 +29,8 @@ MAX_VISITS = 10_000
 MAX_ATTEMPTS = 100
 
 
-def read_node(reader: Reader, name: str, value: Any, at: str) -> Node:
-    """A node; what is wrong in it is noted, and left at its default."""
+def read_node(reader: Reader, name: str, value: Any, at: str, schemas: Mapping[str, Any]) -> Node:
+    """A node, with the named schemas that its `with` refers to; what is wrong in it is noted, and left at its default."""
     if not NODE_NAME.fullmatch(name):
         hint = "letters, digits and _, not beginning with a digit, at most 63"
         reader.add("node.bad_name", at, f"{name[:80]!r} is not a name for a node", hint)
@@ -43,7 +45,8 @@ def read_node(reader: Reader, name: str, value: Any, at: str) -> Node:
         else:
             reader.add("document.missing", at, f"node {name[:80]!r} has no kind")
         kind = ""
-    node = Node(name, kind, reader.template(given.get("with", {}), f"{at}/with"))
+    config = given.get("with", {})
+    node = Node(name, kind, reader.template(inline(reader, config, schemas, f"{at}/with"), f"{at}/with"))
     if "with" in given:
         reader.mapping(given["with"], f"{at}/with", "with")
     if "title" in given:

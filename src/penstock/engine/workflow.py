@@ -225,8 +225,10 @@ class _Parser:
             self.sound = False
             self.reader.add("document.too_large", "/nodes", f"{len(nodes)} nodes; {MAX_NODES} are allowed")
         else:
+            given = self.document.get("schemas")
+            schemas = given if isinstance(given, dict) else {}
             for name, value in nodes.items():
-                self.nodes[name] = read_node(self.reader, name, value, f"/nodes/{escape(name)}")
+                self.nodes[name] = read_node(self.reader, name, value, f"/nodes/{escape(name)}", schemas)
 
     # ------------------------------------------------------------------------------------------------- edges
 
