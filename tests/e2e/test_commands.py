@@ -204,7 +204,7 @@ def test_wrong_usage_says_how_to_go_on(shell: Shell, arguments: list[str]) -> No
     [
         (["runs", "ls", "--data", "FILE"], {}, "error[data.unwritable]: --data"),
         (["up", "--data", "FILE"], {}, "error[data.unwritable]: --data"),
-        (["up"], {"PENSTOCK_PORT": "many"}, "error[settings.invalid]: PENSTOCK_PORT"),
+        (["up"], {"PENSTOCK_PORT": "many"}, "error[settings.invalid]: the environment says PENSTOCK_PORT"),
         (["run", "survey", "-i", "folder=.", "--out", "FILE"], {}, "error[out.unwritable]: --out"),
         (["run", "./"], {}, "error[file.unreadable]"),
         (["run", "survey", "--inputs", "missing.json"], {}, "error[file.unreadable]"),

@@ -99,7 +99,9 @@ class Place:
 
     def prepare(self) -> Path:
         """The data folder, made if need be. Raises UsageError, code `data.unwritable`."""
-        return writable(self.data, "--data", "data.unwritable", 0o700)
+        if why := unwritable(self.data, 0o700):
+            raise UsageError(f"--data {self.data}: {why}", code="data.unwritable")
+        return self.data
 
     def server(self) -> Server | None:
         """The server that was named, or the one that owns the data folder now; None to work without."""
@@ -144,15 +146,13 @@ async def connect(place: Place, active: bool = False) -> AsyncIterator[Link]:
             yield link
 
 
-def writable(folder: Path, option: str, code: str, mode: int = 0o777) -> Path:
-    """The folder, made if need be. Raises UsageError with this code."""
+def unwritable(folder: Path, mode: int = 0o777) -> str | None:
+    """Why nothing can be written into the folder, which is made if need be; None when all is well."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=mode)
     except OSError as error:
-        raise UsageError(f"{option} {folder}: {(error.strerror or str(error)).lower()}", code=code) from None
-    if not os.access(folder, os.W_OK):
-        raise UsageError(f"{option} {folder}: it may not be written to", code=code)
-    return folder
+        return (error.strerror or str(error)).lower()
+    return None if os.access(folder, os.W_OK) else "it may not be written to"
 
 
 def _is_alive(pid: int) -> bool:

@@ -21,7 +21,7 @@ from ..engine.view import RunView, StepView
 from ..errors import Conflict, PenstockError
 from . import ask, documents, failures, inputs, results
 from .board import Board
-from .link import Link, Place, connect, writable
+from .link import Link, Place, connect, unwritable
 from .progress import Display, display
 from .terminal import out, out_json, printable, say, short
 
@@ -49,8 +49,8 @@ async def run(
     options: Options,
 ) -> int:
     """Start a run and stay with it. Returns the exit code."""
-    if options.out is not None:
-        writable(options.out.expanduser(), "--out", "out.unwritable")  # before the work, not after it
+    if options.out is not None and (why := unwritable(options.out.expanduser())):  # before the work, not after it
+        raise failures.UsageError(f"--out {options.out}: {why}", code="out.unwritable")
     async with connect(options.place, active=True) as link:
         document = await documents.find(link, workflow)
         if version is not None:

@@ -16,5 +16,8 @@ def read_settings(place: Place, **given: Any) -> Settings:
     try:
         return Settings(data=place.prepare(), **{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        wrong = [f"PENSTOCK_{str(one['loc'][0]).upper()}: {one['msg'].lower()}" for one in error.errors()]
-        raise UsageError("; ".join(wrong), code="settings.invalid") from None
+        wrong = [
+            f"PENSTOCK_{str(one['loc'][0]).upper()}, but {one['msg'][0].lower()}{one['msg'][1:]}"
+            for one in error.errors()
+        ]
+        raise UsageError(f"the environment says {'; '.join(wrong)}", code="settings.invalid") from None
