@@ -128,6 +128,18 @@ def test_a_run_outlives_a_stop_of_the_server_and_who_follows_it_sees_its_end(she
     assert second.ended().code == 0
 
 
+def test_a_second_ctrl_c_does_not_wait_for_running_steps(shell: Shell, gate: Gate) -> None:
+    server, url = shell.up(env={"PENSTOCK_STOP_GRACE": "600"})
+    run_id = start(shell, url, gate)
+    server.interrupt()
+    server.wait_for("stopping")
+    server.interrupt()
+    assert server.ended().code == 130
+    gate.open()
+    _, url = shell.up()
+    assert finished(url, run_id)["status"] == "completed"
+
+
 def test_a_killed_server_leaves_nothing_undone(shell: Shell, gate: Gate) -> None:
     first, url = shell.up()
     run_id = start(shell, url, gate)

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +81,6 @@ async def _up(settings: Settings, any_port: bool) -> int:
                 say(f"data is in {settings.data}; Ctrl-C stops, and what is under way goes on at the next start")
 
             await serve(penstock, sockets=[socket], ready=ready)
-            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _second_thoughts)
             say("stopping")
     except Conflict as error:
         if error.code == "data.in_use" and (url := _served_at(settings.data)):
@@ -90,11 +88,6 @@ async def _up(settings: Settings, any_port: bool) -> int:
             raise Conflict(message, code="data.in_use", detail={"hint": f"open {url}"}) from None
         raise
     return 0
-
-
-def _second_thoughts() -> None:
-    """Whoever presses Ctrl-C again does not want to wait for running steps."""
-    raise KeyboardInterrupt
 
 
 def _served_at(data: Path) -> str | None:
