@@ -17,6 +17,8 @@ from penstock.errors import Invalid
 from penstock.imports.native import accept, check, read, validate_inputs
 from penstock.imports.text import read_text
 
+ENDS = 5  # seconds of CPU: tenths are usual; this only tells an end from none, whatever else the machine does
+
 YAML = """\
 penstock: 1
 name: review-folder
@@ -174,7 +176,7 @@ TEXTS: list[tuple[str, bytes | str, list[tuple[str, str, int | None]]]] = [
 def test_what_a_text_gets_wrong(text: bytes | str, expected: list[tuple[str, str, int | None]], name: str) -> None:
     started = time.process_time()
     assert sorted(found(text, "x.json" if "asked for" in name else "")) == sorted(expected)
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < ENDS
 
 
 def test_yaml_is_read_by_its_version_1_2() -> None:
@@ -296,7 +298,7 @@ for path in sys.argv[1:]:
     done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, check=True)
     for line in done.stdout.splitlines():
         seconds, mebibytes = map(float, line.split())
-        assert seconds < 1
+        assert seconds < ENDS
         assert mebibytes < 64
 
 
@@ -479,7 +481,7 @@ def test_a_pattern_cannot_keep_a_server_busy() -> None:
     started = time.process_time()
     _, problems = validate_inputs(WORKFLOW, {"folder": "ab", "slug": "a" * 5_000 + "!"})
     assert [p.pointer for p in problems] == ["/slug"]
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < ENDS
 
 
 def test_inputs_without_an_end_are_refused() -> None:
