@@ -61,6 +61,7 @@ def check_pins() -> list[str]:
     found = []
     for lock, wanted in needs.items():
         text = Path(f"requirements/{lock}.txt").read_text(encoding="utf-8")
+        found += [f"requirements/{lock}.txt: names an address: {line}" for line in text.splitlines() if "://" in line]
         pinned = {line.split("==")[0].split("[")[0] for line in text.splitlines()}
         names = [re.split(r"[<>=!~\[; ]", one, maxsplit=1)[0].lower() for one in wanted]
         found += [f"requirements/{lock}.txt: {name} is not pinned: make lock" for name in names if name not in pinned]
