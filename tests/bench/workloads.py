@@ -111,20 +111,23 @@ def fill(folder: Path, runs: int) -> None:
     database.close()
 
 
-async def w5(base: Path, sizes: tuple[int, ...] = (0, 2_000, 20_000), rounds: int = 5) -> dict[int, float]:
-    """W1 over histories of several sizes, taken in turns: the median of the rounds, relative to the empty history."""
+async def w5(base: Path, sizes: tuple[int, ...] = (0, 2_000, 20_000), rounds: int = 11) -> dict[int, float]:
+    """W1 over histories of several sizes, taken in turns, forwards and backwards: the median of what each round gives relative to
+    the empty history, because a shared machine is never equally fast for long."""
     folders = {size: base / f"history-{size}" for size in sizes}
     for size, folder in folders.items():
         await opened(folder, _nothing)
         await asyncio.to_thread(fill, folder, size)
     speeds: dict[int, list[float]] = {size: [] for size in sizes}
-    for _ in range(rounds):
-        for size, folder in folders.items():
+    for turn in range(rounds):
+        for size, folder in sorted(folders.items(), reverse=bool(turn % 2)):
             async with penstock.local(folder) as p:
                 await w1(p, 50)
                 speeds[size].append(await w1(p))
-    middle = {size: statistics.median(values) for size, values in speeds.items()}
-    return {size: middle[size] / middle[0] for size in sizes}
+    return {
+        size: statistics.median(here / none for here, none in zip(speeds[size], speeds[0], strict=True))
+        for size in sizes
+    }
 
 
 async def _nothing(p: Penstock) -> None:
