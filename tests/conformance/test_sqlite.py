@@ -13,7 +13,7 @@ import pytest
 from penstock.errors import Unavailable
 from penstock.stores.journal_sqlite import SqliteJournal
 from penstock.stores.migrations import prepare_sqlite
-from penstock.stores.sqlite import Sqlite
+from penstock.stores.sqlite import Sqlite, _use_wal
 from penstock.testing.conformance.journal import opening, seqs, step
 
 pytestmark = pytest.mark.anyio
@@ -114,3 +114,34 @@ async def test_nothing_is_read_before_it_is_durable(database: Sqlite) -> None:
     go_on.set()
     await writing
     assert await journal.outbox() == [("run_a", 1)]
+
+
+def test_a_file_that_another_process_is_changing_to_wal_is_asked_for_again() -> None:
+    class Contended:
+        """What SQLite answers at once, whatever its time-out, while another process changes a new file to WAL."""
+
+        refusals = 3
+
+        def execute(self, sql: str) -> None:
+            assert sql == "PRAGMA journal_mode = WAL"
+            if self.refusals:
+                self.refusals -= 1
+                raise sqlite3.OperationalError("database is locked")
+
+    contended = Contended()
+    _use_wal(contended)  # type: ignore[arg-type]
+    assert contended.refusals == 0
+
+
+def test_what_is_no_lock_is_not_asked_for_again() -> None:
+    class Broken:
+        asked = 0
+
+        def execute(self, sql: str) -> None:
+            self.asked += 1
+            raise sqlite3.OperationalError("disk I/O error")
+
+    broken = Broken()
+    with pytest.raises(sqlite3.OperationalError, match="disk"):
+        _use_wal(broken)  # type: ignore[arg-type]
+    assert broken.asked == 1
