@@ -108,7 +108,6 @@ async def test_it_is_a_node_kind(agent: Agent) -> None:
         {"instructions": "x", "tools": [{"function": "f", "server": "s"}]},
         {"instructions": "x", "tools": [{"server": "s", "parameters": {}}]},
         {"instructions": "x", "base_url": "file:///etc/passwd"},
-        {"instructions": "x", "model": "openai:gpt-5", "script": []},
         {"instructions": "x", "modle": "y"},
     ],
 )

@@ -56,14 +56,12 @@ class AgentConfig(BaseModel):
     tool_seconds: float | None = Field(120.0, gt=0, le=86_400, description="How long one tool call may take.")
     api_key_secret: str | None = Field(None, description="The secret that holds the key; the provider's by default.")
     base_url: str | None = Field(None, pattern=r"^https?://[^\s/]", description="Another address of the provider.")
-    script: list[Any] | None = Field(None, description="What a `scripted:` model says, turn by turn.")
+    script: list[Any] | None = Field(None, description="What a `scripted:` model says, turn by turn; others ignore it.")
 
     @model_validator(mode="after")
     def _asks(self) -> AgentConfig:
         if not (self.instructions or self.goal or self.input is not None):
             raise ValueError("say what is to be done: instructions, a goal or an input")
-        if self.script is not None and self.model is not None and not self.model.startswith("scripted:"):
-            raise ValueError("a script is for a model scripted:")
         return self
 
 
