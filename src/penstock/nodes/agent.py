@@ -10,7 +10,7 @@ Tools are called one after the other, so that at most one call is in flight when
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -24,7 +24,7 @@ from ..models.registry import Models
 from ..ports import Done, StepContext
 from ..tools.registry import Servers
 from .agent_answer import Answer
-from .agent_tools import Toolbox, ToolChoice, Within
+from .agent_tools import Own, Toolbox, ToolChoice, Within
 from .function import Function
 
 EXPECTED = 256  # tokens of an answer that are reserved when nobody says how long it may be
@@ -33,6 +33,7 @@ ID = 80  # characters of a call's id that go into its key
 RESULT = 256 * 1024  # characters of a tool's result that fit in a conversation
 
 Live = Callable[[dict[str, Any]], None]
+Check = Callable[[Any], Awaitable[list[str]]]  # what is wrong with an answer that fits its schema; [] when nothing is
 
 
 class AgentConfig(BaseModel):
@@ -82,6 +83,13 @@ class Agent:
         self._models, self._servers, self._functions = models, servers, functions
 
     async def run(self, step: StepContext, config: AgentConfig) -> Done:
+        return Done(await self.answer(step, config))
+
+    async def answer(
+        self, step: StepContext, config: AgentConfig, check: Check | None = None, own: Iterable[Own] = ()
+    ) -> Any:
+        """The answer alone, for kinds that ask agents. `check` says what else is wrong with it: the model is told, as often as
+        `check` likes within `max_turns`. `own` are tools of the kind that asks."""
         model = await self._models.model(
             config.model or ("scripted:" if config.script is not None else None),
             step.secret,
@@ -93,7 +101,9 @@ class Agent:
         answer = Answer(config.output)
         toolbox = Toolbox(self._servers, self._functions, config.tool_seconds, RESULT)
         await toolbox.fill(step, config.tools)
-        return Done(await _Talk(step, config, model, self._models, answer, toolbox).hold())
+        for tool in own:
+            toolbox.add(tool)
+        return await _Talk(step, config, model, self._models, answer, toolbox, check).hold()
 
     async def aclose(self) -> None:
         await self._models.aclose()
@@ -103,10 +113,17 @@ class _Talk:
     """One conversation, from the first question to the answer."""
 
     def __init__(
-        self, step: StepContext, config: AgentConfig, model: Model, models: Models, answer: Answer, toolbox: Toolbox
+        self,
+        step: StepContext,
+        config: AgentConfig,
+        model: Model,
+        models: Models,
+        answer: Answer,
+        toolbox: Toolbox,
+        check: Check | None = None,
     ) -> None:
         self._step, self._config, self._model, self._models = step, config, model, models
-        self._answer, self._toolbox = answer, toolbox
+        self._answer, self._toolbox, self._check = answer, toolbox, check
         self._said: list[Asked | Reply | Results] = [Asked(_question(config))]
         self._system = _system(config)
         self._live: Live | None = getattr(step, "live", None)
@@ -121,12 +138,13 @@ class _Talk:
                 self._said.append(Results(tuple([await self._use(turn, n, reply) for n in range(len(reply.calls))])))
                 continue
             value, problems = self._read(reply)
-            if not problems:
+            if problems:
+                if repairs == 0:
+                    message = f"the answer does not fit its schema after {self._config.repairs} repairs: {problems[0]}"
+                    raise StepFailed(message, code="agent.bad_answer", retryable=False, detail={"problems": problems})
+                repairs -= 1
+            elif self._check is None or not (problems := await self._check(value)):
                 return value
-            if repairs == 0:
-                message = f"the answer does not fit its schema after {self._config.repairs} repairs: {problems[0]}"
-                raise StepFailed(message, code="agent.bad_answer", retryable=False, detail={"problems": problems})
-            repairs -= 1
             self._said.append(_complaint(reply, problems))
         message = f"there is no answer after {self._config.max_turns} turns"
         raise StepFailed(message, code="agent.max_turns", retryable=False, detail={"turns": self._config.max_turns})

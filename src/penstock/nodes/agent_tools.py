@@ -49,6 +49,14 @@ class ToolChoice(BaseModel):
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A tool of the kind that asks the agent. `call` is given the step as this call sees it, and arguments that fit."""
+
+    spec: ToolSpec
+    call: Callable[[StepContext, dict[str, Any]], Awaitable[Any]]
+
+
 @dataclass(slots=True)
 class _Tool:
     spec: ToolSpec
@@ -122,6 +130,10 @@ class Toolbox:
             return result.output if isinstance(result, Done) else result
 
         self._tools[spec.name] = _Tool(spec, run, Shape(parameters, "agent.bad_tool", "/tools"))
+
+    def add(self, tool: Own) -> None:
+        spec = ToolSpec(self._free(tool.spec.name, "crew"), tool.spec.description, tool.spec.parameters)
+        self._tools[spec.name] = _Tool(spec, tool.call, Shape(spec.parameters, "agent.bad_tool", "/tools"))
 
     def _remote(self, server: str, tool: str) -> Callable[[StepContext, dict[str, Any]], Awaitable[Any]]:
         async def run(step: StepContext, arguments: dict[str, Any]) -> Any:
