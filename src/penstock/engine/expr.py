@@ -31,12 +31,13 @@ class Expression:
     """A compiled expression. `source` is its text without ${{ }}, `refs` the nodes it reads, `roots` what else it reads
     (inputs, nodes, run, item, index), `pointer` the JSON pointer of where it stands, if that is known."""
 
-    __slots__ = ("_closure", "_keys", "_path", "pointer", "refs", "roots", "source")
+    __slots__ = ("_closure", "_keys", "_known", "_path", "pointer", "refs", "roots", "source")
 
-    def __init__(self, source: str, tree: Tree, pointer: str = "") -> None:
+    def __init__(self, source: str, tree: Tree, pointer: str = "", known: frozenset[str] = ROOTS) -> None:
         self.source = source
         self.pointer = pointer
-        self.refs, self.roots = _references(tree)
+        self._known = known
+        self.refs, self.roots = _references(tree, known)
         self._path: Path | None = path_of(tree)
         self._closure: Closure | None = None
         # Only string keys: text[0] means a character to Python and nothing to CEL.
@@ -52,7 +53,7 @@ class Expression:
         if keys[0] == "nodes" and (len(keys) < 2 or (len(keys) > 2 and keys[2] not in NODE_MEMBERS)):
             return None
         made = cls.__new__(cls)
-        made.source, made.pointer = source, pointer
+        made.source, made.pointer, made._known = source, pointer, ROOTS
         made.refs = frozenset(keys[1:2]) if keys[0] == "nodes" else frozenset()
         made.roots = frozenset(keys[:1])
         places = [0]
@@ -93,7 +94,7 @@ class Expression:
 
     def _build(self) -> Closure:
         # Parsed again rather than kept: most of the expressions in memory belong to nodes that are not running.
-        tree = parse(self.source, FUNCTIONS)
+        tree = parse(self.source, FUNCTIONS, self._known)
         closure = build(tree)
         self._closure = weighed(closure) if constructs(tree) else closure
         return self._closure
@@ -114,12 +115,12 @@ def _located(fault: Fault, source: str, pointer: str) -> ExpressionError:
     return ExpressionError(fault.code, fault.reason, source, fault.position or 0, pointer=pointer, hint=fault.hint)
 
 
-def _references(tree: Tree) -> tuple[frozenset[str], frozenset[str]]:
+def _references(tree: Tree, known: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
     refs: set[str] = set()
     roots: set[str] = set()
 
     def visit(tree: Tree, bound: frozenset[str]) -> None:
-        if tree.op == "name" and tree.value in ROOTS and tree.value not in bound:
+        if tree.op == "name" and tree.value in known and tree.value not in bound:
             roots.add(tree.value)
             if tree.value == "nodes":
                 message = "nodes is followed by the name of a node, such as nodes.scan.output"
@@ -158,14 +159,17 @@ def _step(tree: Tree) -> tuple[Tree, str] | None:
     return None
 
 
-def compile_expression(source: str, pointer: str = "") -> Expression:
-    """Compile CEL text, with or without ${{ }} round it. `pointer` goes into errors.
+def compile_expression(source: str, pointer: str = "", roots: frozenset[str] = ROOTS) -> Expression:
+    """Compile CEL text, with or without ${{ }} round it. `pointer` goes into errors. `roots` are the variables there are: those
+    of a workflow, or of another place, whose text then stands without ${{ }}.
 
     Raises ExpressionError: expr.syntax, expr.too_long, expr.too_deep, expr.unknown_name (with the nearest known one),
     expr.dynamic_node.
     """
     try:
         stripped = source.strip()
+        if roots is not ROOTS:
+            return Expression(source, parse(source, FUNCTIONS, roots), pointer, roots)
         if stripped.startswith(_OPEN):
             expression, end = _embedded(stripped, 0, pointer)
             if end != len(stripped):

@@ -61,7 +61,8 @@ class Tree:
 class Parser:
     """Tokens -> Tree, by precedence climbing. Knows the variables in scope, so an unknown name is found here."""
 
-    def __init__(self, tokens: list[Token], functions: Functions) -> None:
+    def __init__(self, tokens: list[Token], functions: Functions, roots: frozenset[str] = ROOTS) -> None:
+        self.roots = roots
         self.tokens = tokens
         self.at = 0
         self.functions = functions
@@ -214,11 +215,11 @@ class Parser:
             if name == "has":
                 return self.has(token)
             return self.call(token, self.items(")"))
-        if name in self.variables or name in ROOTS:
+        if name in self.variables or name in self.roots:
             return self.make("name", token.position, value=name)
         if name in RESERVED or name == "in":
             raise Fault("expr.syntax", f"{name} is a reserved word", token.position)
-        known = [*ROOTS, *self.variables]
+        known = [*self.roots, *self.variables]
         hint = suggestion(name, known) or f"known are {', '.join(sorted(known))}; text stands in quotes"
         raise Fault("expr.unknown_name", f"there is no {name!r}", token.position, hint)
 
@@ -266,8 +267,8 @@ def _show(token: Token) -> str:
     return f"the string {token.value!r}" if token.kind == "string" else str(token.value)
 
 
-def parse(source: str, functions: Functions) -> Tree:
-    """The tree of an expression. Raises Fault (expr.syntax, expr.too_long, expr.too_deep, expr.unknown_name)."""
+def parse(source: str, functions: Functions, roots: frozenset[str] = ROOTS) -> Tree:
+    """The tree of an expression over `roots`. Raises Fault (expr.syntax, expr.too_long, expr.too_deep, expr.unknown_name)."""
     if len(source) > MAX_SOURCE:
         raise Fault("expr.too_long", f"the expression has {len(source)} characters; {MAX_SOURCE} are allowed", 0)
-    return Parser(tokenize(source)[0], functions).parse()
+    return Parser(tokenize(source)[0], functions, roots).parse()
