@@ -100,9 +100,9 @@ class Agent:
         )
         answer = Answer(config.output)
         toolbox = Toolbox(self._servers, self._functions, config.tool_seconds, RESULT)
-        await toolbox.fill(step, config.tools)
         for tool in own:
             toolbox.add(tool)
+        await toolbox.fill(step, config.tools)
         return await _Talk(step, config, model, self._models, answer, toolbox, check).hold()
 
     async def aclose(self) -> None:
