@@ -1,0 +1,103 @@
+// What the pages ask the server, one place each: the key under which an answer is remembered, and how it is asked for.
+// A mutation invalidates by the first words of a key, such as `["runs"]`.
+
+import { keepPreviousData, QueryClient, queryOptions } from "@tanstack/react-query";
+import { api } from "./client.ts";
+import { ApiError } from "./problem.ts";
+import type { Run } from "./schema.d.ts";
+
+export const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      gcTime: 5 * 60_000,
+      retry: (failures, error) => failures < 3 && ApiError.of(error).retryable,
+      refetchOnWindowFocus: true,
+      networkMode: "always",
+    },
+    mutations: { networkMode: "always", retry: false },
+  },
+});
+
+export type RunStatus = Run["status"];
+export type RunMode = Run["mode"];
+export const ENDED: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"]);
+
+export interface RunFilters {
+  status?: RunStatus | undefined;
+  workflow?: string | undefined;
+  mode?: RunMode | undefined;
+  actor?: string | undefined;
+}
+
+export const keys = {
+  workflows: ["workflows"] as const,
+  workflow: (slug: string) => ["workflows", slug] as const,
+  runs: ["runs"] as const,
+  run: (id: string) => ["runs", id] as const,
+  approvals: ["approvals"] as const,
+  deadLetters: ["dead-letters"] as const,
+  servers: ["servers"] as const,
+  secrets: ["secrets"] as const,
+  kinds: ["kinds"] as const,
+};
+
+/** All pages of a list, up to `most` items. */
+async function all<T>(page: (cursor: string | undefined) => Promise<{ items: T[]; cursor: string | null }>, most: number) {
+  const items: T[] = [];
+  let cursor: string | undefined;
+  do {
+    const found = await page(cursor);
+    items.push(...found.items);
+    cursor = found.cursor ?? undefined;
+  } while (cursor && items.length < most);
+  return items;
+}
+
+export const workflowsQuery = () =>
+  queryOptions({
+    queryKey: [...keys.workflows, "list"],
+    queryFn: ({ signal }) =>
+      all((cursor) => api.get("/workflows", { query: { limit: 100, ...(cursor ? { cursor } : {}) }, signal }), 2000),
+    refetchInterval: 15_000,
+  });
+
+export const workflowQuery = (slug: string) =>
+  queryOptions({
+    queryKey: keys.workflow(slug),
+    queryFn: ({ signal }) => api.get("/workflows/{slug}", { path: { slug }, signal }),
+  });
+
+export const inputSchemaQuery = (slug: string, version?: number) =>
+  queryOptions({
+    queryKey: [...keys.workflow(slug), "schema", version ?? "draft"],
+    queryFn: ({ signal }) =>
+      api.get("/workflows/{slug}/schema", { path: { slug }, query: version ? { version } : {}, signal }),
+    placeholderData: keepPreviousData,
+  });
+
+export const recentRunsQuery = (limit = 20) =>
+  queryOptions({
+    queryKey: [...keys.runs, "recent", limit],
+    queryFn: ({ signal }) => api.get("/runs", { query: { limit }, signal }),
+  });
+
+export const approvalsQuery = () =>
+  queryOptions({
+    queryKey: keys.approvals,
+    queryFn: ({ signal }) => api.get("/approvals", { query: { limit: 100 }, signal }),
+    refetchInterval: 15_000,
+  });
+
+export const secretsQuery = () =>
+  queryOptions({ queryKey: keys.secrets, queryFn: ({ signal }) => api.get("/secrets", { signal }) });
+
+export const serversQuery = () =>
+  queryOptions({ queryKey: keys.servers, queryFn: ({ signal }) => api.get("/servers", { signal }) });
+
+export const kindsQuery = () =>
+  queryOptions({
+    queryKey: keys.kinds,
+    queryFn: ({ signal }) => api.get("/kinds", { signal }),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
