@@ -55,14 +55,69 @@ class ScanFiles(Arguments):
     max_findings: int = Field(2000, ge=1, le=20_000, description="Return at most this many, the worst first.")
 
 
+GraphFormat = Literal["json", "jsonld", "graphml", "turtle"]
+
+
 class KnowledgeGraph(Arguments):
     root: Root
     paths: list[Path] = Field(max_length=100_000, description="The files, relative to the root.")
-    format: Literal["json", "jsonld", "graphml", "turtle"] = Field(
+    format: GraphFormat = Field(
         "json", description="json answers with nodes and edges; the others with one document in that format."
     )
     definitions: bool = Field(True, description="Also classes and functions, not only modules and imports.")
     max_nodes: int = Field(20_000, ge=1, le=200_000, description="Beyond this, definitions are counted and left out.")
+
+
+Question = Literal[
+    "find", "neighbours", "path", "imports", "imported_by", "calls", "called_by", "defines", "defined_in", "inherits",
+    "inherited_by", "affects",
+]  # fmt: skip
+Name = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=1000,
+        description="A path, a dotted name (app.core.Store.load), the last part of one (load), an id, or a pattern with *.",
+    ),
+]
+
+
+class QueryGraph(Arguments):
+    root: Root
+    question: Question = Field(
+        description="find: what has this name. neighbours: what an edge leads to. path: the shortest way from `of` to `to`. "
+        "affects: all that may notice when `of` changes. The others: what it imports, who calls it, and so on."
+    )
+    of: Name
+    to: Name | None = None
+    along: list[Literal["imports", "defines", "calls", "inherits"]] = Field(
+        [], max_length=4, description="For neighbours and path: only edges of these kinds."
+    )
+    direction: Literal["out", "in", "both"] = Field(
+        "both", description="For neighbours and path: with or against edges."
+    )
+    depth: int | None = Field(None, ge=1, le=100, description="How many edges far.")
+    paths: list[Path] = Field([], max_length=100_000, description="The files to draw; by default all of the folder.")
+    limit: int = Field(200, ge=1, le=5000, description="At most this many nodes, the nearest first.")
+    format: GraphFormat = Field(
+        "json", description="Others than json add the answer's part of the graph as a document."
+    )
+
+
+class Change(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    path: Path = Field(description="The file, relative to the root.")
+    text: Annotated[str, Field(max_length=4 << 20)] | None = Field(
+        description="Its whole new text; null removes the file."
+    )
+
+
+class CheckChange(Arguments):
+    root: Root
+    changes: list[Change] = Field(max_length=500)
+    level: LevelField = "standard"
+    max_findings: int = Field(1000, ge=1, le=20_000)
 
 
 def _object(properties: dict[str, Any], required: str = "", **rest: Any) -> dict[str, Any]:
@@ -107,6 +162,10 @@ _SCANNED = _object(
     },
     "findings counts scanned skipped truncated",
 )
+
+_FORMAT = {"enum": ["json", "jsonld", "graphml", "turtle"]}
+_NODES = _array(_object({"id": _TEXT, "kind": _TEXT, "name": _TEXT}, "id kind name"))
+_EDGES = _array(_object({"source": _TEXT, "target": _TEXT, "kind": _TEXT}, "source target kind"))
 
 RESULTS: dict[str, dict[str, Any]] = {
     "list_files": _object(
@@ -155,10 +214,10 @@ RESULTS: dict[str, dict[str, Any]] = {
     "scan_files": _SCANNED,
     "knowledge_graph": _object(
         {
-            "format": {"enum": ["json", "jsonld", "graphml", "turtle"]},
+            "format": _FORMAT,
             "mime": _TEXT,
-            "nodes": _array(_object({"id": _TEXT, "kind": _TEXT, "name": _TEXT}, "id kind name")),
-            "edges": _array(_object({"source": _TEXT, "target": _TEXT, "kind": _TEXT}, "source target kind")),
+            "nodes": _NODES,
+            "edges": _EDGES,
             "document": {"type": ["object", "string"]},
             "counts": _COUNTS,
             "hot": _array(_HOT),
@@ -168,6 +227,43 @@ RESULTS: dict[str, dict[str, Any]] = {
             "left_out": _COUNT,
         },
         "format mime counts hot packages cycles skipped left_out",
+    ),
+    "query_graph": _object(
+        {
+            "question": _TEXT,
+            "start": _array(_TEXT),
+            "nodes": _NODES,
+            "edges": _EDGES,
+            "path": _array(_TEXT),
+            "matched": _COUNT,
+            "truncated": _FLAG,
+            "skipped": _SKIPPED,
+            "format": _FORMAT,
+            "mime": _TEXT,
+            "document": {"type": ["object", "string"]},
+        },
+        "question start nodes edges path matched truncated skipped format mime",
+    ),
+    "check_change": _object(
+        {
+            "diff": _TEXT,
+            "files": _array(
+                _object(
+                    {
+                        "path": _TEXT,
+                        "status": {"enum": ["added", "changed", "removed", "unchanged"]},
+                        "added": _COUNT,
+                        "removed": _COUNT,
+                    },
+                    "path status added removed",
+                )
+            ),
+            "findings": _array(_FINDING),
+            "before": _COUNT,
+            "counts": _COUNTS,
+            "truncated": _FLAG,
+        },
+        "diff files findings before counts truncated",
     ),
 }
 
@@ -179,7 +275,12 @@ TITLES = {
     "scan_files": ("Scan files", ScanFiles, "Defects, the worst first: bugs and security holes in Python (by ruff); in "
                    "every text file leaked secrets, merge conflicts, broken JSON, YAML and TOML, and the like."),
     "knowledge_graph": ("Knowledge graph", KnowledgeGraph, "Modules, who imports whom, and what each defines, for "
-                        "Python, JavaScript and TypeScript; with the most imported modules and the import cycles."),
+                        "Python, JavaScript and TypeScript; for Python also who calls what and inherits from what; with "
+                        "the most imported modules and the import cycles."),
+    "query_graph": ("Ask the knowledge graph", QueryGraph, "Who imports, calls, defines or inherits from what, how one "
+                    "thing reaches another, and what a change to it may affect."),
+    "check_change": ("Check a change", CheckChange, "What a proposed change would do: a unified diff against the folder, "
+                     "and the defects the change would bring. Nothing is written."),
 }  # fmt: skip
 
 CAPABILITIES = {
@@ -187,4 +288,6 @@ CAPABILITIES = {
     "code.read": "read_file",
     "code.scan": "scan_files",
     "code.graph": "knowledge_graph",
+    "code.query": "query_graph",
+    "code.change": "check_change",
 }

@@ -28,6 +28,8 @@ CONTEXT = {
     "lines": {"@id": "code:lines", "@type": "xsd:integer"},
     "imports": {"@id": "code:imports", "@type": "@id"},
     "defines": {"@id": "code:defines", "@type": "@id"},
+    "calls": {"@id": "code:calls", "@type": "@id"},
+    "inherits": {"@id": "code:inherits", "@type": "@id"},
 }
 _TYPES = {"module": "code:Module", "class": "code:Class", "function": "code:Function", "package": "code:Package"}
 
@@ -97,12 +99,17 @@ def turtle(graph: Graph) -> str:
         facts = [f"a {_TYPES[node['kind']]}"]
         for key, value in node.items():
             if key != "kind":
-                literal = str(value) if isinstance(value, int) else json.dumps(value, ensure_ascii=True)
+                literal = str(value) if isinstance(value, int) else _quoted(value)
                 facts.append(f"{predicates.get(key, 'code:' + key)} {literal}")
         for kind, targets in links.get(node_id, {}).items():
             facts.append(f"code:{kind} " + ", ".join(_full(target) for target in targets))
         lines.append(f"{_full(_iri(node_id))} " + " ;\n    ".join(facts) + " .")
     return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """A Turtle string. JSON's escapes are Turtle's, but for characters beyond U+FFFF, which stand as they are."""
+    return json.dumps(_clean(text), ensure_ascii=False)
 
 
 def _full(iri: str) -> str:

@@ -1,4 +1,4 @@
-"""The knowledge graph of a code base: its modules, who imports whom, and what each defines.
+"""The knowledge graph of a code base: its modules, who imports whom, what each defines, who calls what.
 
 Python is read with `ast`; of JavaScript and TypeScript only the imports, by pattern. An import is resolved to a file of
 the repository where one answers to the name (the nearest, if several do), and else to an external package. A node's id
@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .calls import Callees, Said
+from .calls import read as read_names
 from .fence import CallFailed, Fence, decode, is_binary, read_bytes
 from .languages import language
 from .resolve import PythonNames, WebNames, web_imports
@@ -57,6 +59,7 @@ class _Module:
     imports: list[_Import]
     defines: list[tuple[str, str, int, str | None]]  # kind, qualified name, line, first line of its docstring
     doc: str | None
+    said: Said
 
 
 def build(
@@ -89,11 +92,13 @@ def build(
         except (SyntaxError, ValueError, RecursionError, MemoryError, OSError) as error:
             skipped.append({"path": path, "reason": f"{type(error).__name__}: {error}"})
     graph = Graph()
-    _add_python(graph, modules, root.name)
+    names = PythonNames([module.path for module in modules], root.name)
+    _add_python(graph, modules, names)
     _add_web(graph, web)
     if definitions:
         for module in modules:
             _add_definitions(graph, module, max_nodes)
+        _add_calls(graph, modules, names, check)
     return graph, _summary(graph, skipped)
 
 
@@ -107,7 +112,7 @@ def _parse(path: str, data: bytes, text: str) -> _Module:
     imports: list[_Import] = []
     _collect_imports(tree.body, False, imports)
     defines = list(_definitions(tree.body, ""))
-    return _Module(path, _lines(text), imports, defines, _first_line(tree))
+    return _Module(path, _lines(text), imports, defines, _first_line(tree), read_names(tree))
 
 
 def _lines(text: str) -> int:
@@ -115,8 +120,9 @@ def _lines(text: str) -> int:
 
 
 def _first_line(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> str | None:
-    doc = ast.get_docstring(node, clean=True)
-    return doc.strip().partition("\n")[0][:200] if doc and doc.strip() else None
+    doc = (ast.get_docstring(node, clean=True) or "").strip().partition("\n")[0][:200]
+    # An escape in the text may make what no encoding has a word for, such as half of a surrogate pair.
+    return "".join(c if c.isprintable() else "\ufffd" for c in doc) or None
 
 
 def _collect_imports(body: list[ast.stmt], late: bool, out: list[_Import]) -> None:
@@ -159,8 +165,7 @@ def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, str, 
                 yield from _definitions(block, prefix)
 
 
-def _add_python(graph: Graph, modules: list[_Module], root_name: str) -> None:
-    names = PythonNames([module.path for module in modules], root_name)
+def _add_python(graph: Graph, modules: list[_Module], names: PythonNames) -> None:
     for module in modules:
         node = {"kind": "module", "name": names.name_of[module.path], "path": module.path, "lines": module.lines}
         node |= {"language": "Python"} | ({"doc": module.doc} if module.doc else {})
@@ -208,8 +213,30 @@ def _add_definitions(graph: Graph, module: _Module, max_nodes: int) -> None:
         graph.edge(source, node_id, "defines")
 
 
+def _add_calls(graph: Graph, modules: list[_Module], names: PythonNames, check: Callable[[], None]) -> None:
+    defined = {module.path: {name: kind for kind, name, _, _ in module.defines} for module in modules}
+    callees = Callees(names, {module.path: module.said for module in modules}, defined)
+    for module in modules:
+        check()
+        path = module.path
+
+        def node(owner: str, path: str = path) -> str:
+            return f"{defined[path].get(owner)}:{path}#{owner}" if owner else f"module:{path}"
+
+        for holder, bases in module.said.bases.items():
+            for base, line in bases:
+                found = callees.find(path, base)
+                if found in graph.nodes and node(holder) in graph.nodes:
+                    graph.edge(node(holder), found, "inherits", line=line)
+        for owner, name, line in module.said.calls:
+            found = callees.callee(path, owner, name)
+            if found in graph.nodes and node(owner) in graph.nodes:
+                graph.edge(node(owner), found, "calls", line=line)
+
+
 def _summary(graph: Graph, skipped: list[dict[str, str]]) -> dict[str, Any]:
     kinds = Counter(node["kind"] for node in graph.nodes.values())
+    links = Counter(edge[2] for edge in graph.edges)
     inward: Counter[str] = Counter()
     outward: Counter[str] = Counter()
     for source, target, kind in graph.edges:
@@ -229,7 +256,9 @@ def _summary(graph: Graph, skipped: list[dict[str, str]]) -> dict[str, Any]:
             "classes": kinds["class"],
             "functions": kinds["function"],
             "packages": kinds["package"],
-            "imports": sum(1 for edge in graph.edges if edge[2] == "imports"),
+            "imports": links["imports"],
+            "calls": links["calls"],
+            "inherits": links["inherits"],
         },
         "hot": [_hot(graph.nodes[node_id], count, outward[node_id]) for node_id, count in modules[:HOT]],
         "packages": packages[:HOT],

@@ -8,7 +8,7 @@ in its `_meta`, never as a broken session.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio.from_thread
 import anyio.to_thread
@@ -16,8 +16,22 @@ import mcp_types as types
 from mcp.server.lowlevel.server import Server
 from pydantic import ValidationError
 
-from .contract import CAPABILITIES, RESULTS, TITLES, KnowledgeGraph, ListFiles, ReadFile, ScanFile, ScanFiles
+from .contract import (
+    CAPABILITIES,
+    RESULTS,
+    TITLES,
+    CheckChange,
+    KnowledgeGraph,
+    ListFiles,
+    QueryGraph,
+    ReadFile,
+    ScanFile,
+    ScanFiles,
+)
 from .fence import CallFailed, Fence
+
+if TYPE_CHECKING:
+    from .graph import Graph
 
 NAME = "penstock-code"
 INSTRUCTIONS = "Reads a folder of source code: its files, what is in them, what is wrong, how it hangs together."
@@ -110,6 +124,19 @@ def _run(fence: Fence, name: str, arguments: Any, check: Callable[[], None]) -> 
             )
         case KnowledgeGraph():
             return _graph(fence, arguments, check)
+        case QueryGraph():
+            return _query(fence, arguments, check)
+        case CheckChange():
+            from .change import check_change  # noqa: PLC0415
+
+            return check_change(
+                fence,
+                fence.folder(arguments.root),
+                [(change.path, change.text) for change in arguments.changes],
+                level=arguments.level,
+                max_findings=arguments.max_findings,
+                check=check,
+            )
         case _:
             raise CallFailed("tool.unknown", f"there is no tool {name!r}")
 
@@ -123,7 +150,6 @@ _MIMES = {
 
 
 def _graph(fence: Fence, arguments: KnowledgeGraph, check: Callable[[], None]) -> dict[str, Any]:
-    from . import formats  # noqa: PLC0415
     from .graph import build  # noqa: PLC0415
 
     graph, summary = build(
@@ -135,16 +161,35 @@ def _graph(fence: Fence, arguments: KnowledgeGraph, check: Callable[[], None]) -
         check=check,
     )
     out: dict[str, Any] = {"format": arguments.format, "mime": _MIMES[arguments.format]}
-    match arguments.format:
-        case "json":
-            out |= {"nodes": [{"id": key, **node} for key, node in graph.nodes.items()], "edges": graph.edge_rows()}
-        case "jsonld":
-            out["document"] = formats.jsonld(graph)
-        case "graphml":
-            out["document"] = formats.graphml(graph)
-        case "turtle":
-            out["document"] = formats.turtle(graph)
+    if arguments.format == "json":
+        out |= {"nodes": [{"id": key, **node} for key, node in graph.nodes.items()], "edges": graph.edge_rows()}
+    else:
+        out["document"] = _document(graph, arguments.format)
     return out | summary
+
+
+def _document(graph: Graph, name: str) -> Any:
+    from . import formats  # noqa: PLC0415
+
+    return {"jsonld": formats.jsonld, "graphml": formats.graphml, "turtle": formats.turtle}[name](graph)
+
+
+def _query(fence: Fence, arguments: QueryGraph, check: Callable[[], None]) -> dict[str, Any]:
+    from .questions import DRAWN, ask  # noqa: PLC0415
+
+    graph, skipped = DRAWN.graph(fence, fence.folder(arguments.root), arguments.paths, check)
+    part, answer = ask(
+        graph,
+        arguments.question,
+        arguments.of,
+        to=arguments.to,
+        along=list(arguments.along),
+        direction=arguments.direction,
+        depth=arguments.depth,
+        limit=arguments.limit,
+    )
+    answer |= {"skipped": skipped, "format": arguments.format, "mime": _MIMES[arguments.format]}
+    return answer if arguments.format == "json" else answer | {"document": _document(part, arguments.format)}
 
 
 def _digest(name: str, result: dict[str, Any]) -> str:
@@ -158,6 +203,11 @@ def _digest(name: str, result: dict[str, Any]) -> str:
             return result["text"]
         case "knowledge_graph":
             return ", ".join(f"{count} {kind}" for kind, count in result["counts"].items())
+        case "query_graph":
+            shown = [node["id"] for node in result["nodes"] if node["id"] not in result["start"]] or result["start"]
+            return " -> ".join(result["path"]) or ", ".join(shown[:50])
+        case "check_change":
+            return result["diff"]
         case _:
             counts = result["counts"]["by_severity"]
             return f"{result['scanned']} files scanned: " + ", ".join(f"{counts[s]} {s}" for s in counts)
