@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 export VENV
 export PYTHON
 
-.PHONY: help run test check fix docs lock bench mutants build clean
+.PHONY: help run test check fix docs ui lock bench mutants build clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -28,6 +28,7 @@ check: ## lint, format, types, import layers, house rules
 	$(BIN)/basedpyright --level error
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python .ci/house.py
+	$(BIN)/python ui/build.py check
 
 fix: ## let ruff put right what it can
 	@.ci/setup dev
@@ -37,6 +38,11 @@ fix: ## let ruff put right what it can
 docs: ## write the parts of the documentation that the code knows better; ARGS=--check to only look
 	@.ci/setup dev
 	@$(BIN)/python -m docs.generate $(ARGS)
+
+ui: ## the pages, and the types that they have from the API
+	@.ci/setup dev
+	@$(BIN)/python -m docs.openapi | $(BIN)/python ui/build.py types
+	@$(BIN)/python ui/build.py
 
 LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
@@ -55,11 +61,11 @@ mutants: ## plant defects in the engine, and see that the tests find each
 	@.ci/setup dev
 	@$(BIN)/python tests/mutants.py $(ARGS)
 
-build: ## the wheel, in dist/
+build: ## the wheel, and the sdist it can be built from without Node, in dist/
 	@.ci/setup dev
-	$(BIN)/uv build -q --wheel -o dist
-	@ls dist/*.whl
+	$(BIN)/uv build -q -o dist
+	@ls dist/*
 
 clean: ## everything that can be made again
-	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist build ui/node_modules src/penstock/api/face .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
