@@ -17,6 +17,7 @@ FAMILIES = {
     "step": "Steps",
     "steps": "Several steps at once",
     "spend": "Spending",
+    "said": "What a step says of what it does",
 }
 _FIELD = re.compile(r"^    (?P<name>\w+): (?P<type>[^=#]+?)(?: = (?P<default>[^#]*?))?(?:\s+#\s*(?P<about>.*))?$")
 
@@ -24,7 +25,7 @@ _FIELD = re.compile(r"^    (?P<name>\w+): (?P<type>[^=#]+?)(?: = (?P<default>[^#
 def write(_: str) -> str:
     families: dict[str, list[type[events.Fact]]] = {name: [] for name in FAMILIES}
     for kind, fact in events.FACTS.items():
-        families[kind.partition(".")[0]].append(fact)
+        families["said" if fact in events.SAID else kind.partition(".")[0]].append(fact)
     parts: list[str] = []
     for family, facts in families.items():
         parts += [f"## {FAMILIES[family]}", ""]

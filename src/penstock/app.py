@@ -31,6 +31,7 @@ from .gate import Gate, Request
 from .models.registry import Models
 from .nodes.agent import Agent
 from .nodes.code import Ceiling, Code
+from .nodes.crew import Crew
 from .nodes.function import Function
 from .nodes.http import Http
 from .nodes.human import Human
@@ -41,8 +42,10 @@ from .nodes.tool import Tool
 from .nodes.wait import WaitKind
 from .ports import Draft, NodeKind
 from .preflight import checks_of
+from .purse import Purse
 from .stores.catalog import RunList, WorkflowCatalog
 from .stores.objects import Objects
+from .stores.registry import NamedThings, Sums
 from .stores.vault import SealedVault
 from .tools.config import ServerConfig, parse_servers
 from .tools.registry import Servers
@@ -118,6 +121,8 @@ class Penstock:
         self.vault = SealedVault(database, settings.data / "vault.key", self.clock)
         self.workflows = WorkflowCatalog(database, self.clock)
         self.runs = RunList(database, self.clock)
+        self.registry = NamedThings(database, self.clock)
+        self.usage = Sums(database)
         self.servers = Servers(read_servers(settings.data / "servers.json"))
         self.kinds = {**load_kinds(self.servers, settings), **self._given}
         self.control = Control(
@@ -130,6 +135,7 @@ class Penstock:
             new_run_id,
             settings.running,
             shared,
+            Purse(self.usage, self._budgets, self.clock),
         )
         checks = checks_of(self.vault, self.workflows, self.servers)
         self.gate = Gate(self.control, self.workflows, self.runs, self.kinds, checks)
@@ -149,6 +155,9 @@ class Penstock:
         if not shared:
             await self.control.recover()
         self._tasks = [asyncio.create_task(self.control.run(), name="penstock-sweep")]
+
+    async def _budgets(self, group: str) -> dict[str, dict[str, Any]]:
+        return await self.registry.list(group, "budgets")
 
     async def _version(self, group: str, slug: str, number: int) -> tuple[int, Any]:
         return await self.gate.version(group, slug, number)
@@ -208,9 +217,11 @@ def load_kinds(servers: Servers, settings: Settings | None = None) -> dict[str, 
     ceiling = Ceiling(_folders(settings.code_read), _folders(settings.code_write), settings.code_network)
     functions = Function()
     models = Models(settings.model, environment=os.environ if settings.keys_from_environment else None)
+    agent = Agent(models, servers, functions)
     kinds: list[NodeKind] = [
         functions,
-        Agent(models, servers, functions),
+        agent,
+        Crew(agent, functions),
         Code(ceiling),
         Http(settings.http_private),
         Tool(servers),

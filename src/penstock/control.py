@@ -22,14 +22,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from .engine import events as ev
-from .engine import news
+from .engine import guard, news
 from .engine.decide import next_wake, settle
 from .engine.fold import apply
 from .engine.news import News
 from .engine.state import IN_FLIGHT, RunState, Step
 from .engine.workflow import Workflow
 from .errors import Conflict, Invalid, NotFound, PenstockError, Unavailable
-from .ports import Artifacts, Bus, Clock, Commit, Journal, Message, RunRow, Runs, Work
+from .ports import Artifacts, Bus, Charge, Clock, Commit, Journal, Message, RunRow, Runs, Work
+from .purse import Purse
 from .spill import Values, is_big, spills
 
 log = logging.getLogger("penstock.control")
@@ -42,6 +43,7 @@ DEPTH = 10  # sub-workflows within sub-workflows
 
 T = TypeVar("T")
 Watcher = Callable[[list[ev.Event], RunState], None]
+Listener = Callable[[str, dict[str, Any]], None]
 Versions = Callable[[str, str, int], Awaitable[tuple[int, Workflow]]]  # group, slug, number (0: the newest)
 
 
@@ -82,6 +84,7 @@ class Start:
     actor: str = "local"
     parent: dict[str, Any] | None = None
     depth: int = 0
+    tree: dict[str, Any] | None = None
     trace: str | None = None
     problems: list[dict[str, Any]] | None = None
     report: dict[str, Any] | None = None
@@ -100,8 +103,11 @@ class Control:
         new_id: Callable[[], str],
         running: int = RUNNING,
         shared: bool = False,
+        purse: Purse | None = None,
+        policies: Callable[[str], Sequence[dict[str, Any]]] = lambda group: (),
     ) -> None:
-        """`shared`: other processes write the same journal, so what is cached may be old."""
+        """`shared`: other processes write the same journal, so what is cached may be old. `purse` knows the limits that runs
+        share; `policies` those of a group, which go with its work."""
         self.journal = journal
         self.runs = runs
         self.bus = bus
@@ -111,6 +117,9 @@ class Control:
         self._new_id = new_id
         self._places = running
         self._shared = shared
+        self._purse = purse
+        self._policies = policies
+        self._listeners: dict[str, list[Listener]] = {}
         self._running: set[str] = set()
         self._queued = True  # there may be runs waiting for a place
         self._boxes: OrderedDict[str, _Mailbox] = OrderedDict()
@@ -146,6 +155,7 @@ class Control:
             limits=start.limits,
             parent=start.parent,
             depth=start.depth,
+            tree=start.tree,
             trace=start.trace,
         )
         state = RunState(run_id, start.workflow)
@@ -250,6 +260,7 @@ class Control:
             raise Invalid(
                 f"at {at} these steps are not open: {', '.join(unknown)} (open: {open_steps})", code="fork.bad_edit"
             )
+        state.charges.clear()  # what was spent before was spent by the other run
         box = _Mailbox(fork_id, state, busy=True)
         forked = news.Forked(ev.RunForked(run_id, at, actor, edits or None))
         turn = _Turn(box, 0, [(forked, None)], [], [])
@@ -288,6 +299,23 @@ class Control:
             watchers.remove(watcher)
             if run_id is not None and not watchers:
                 self._watchers.pop(run_id, None)
+
+        return stop
+
+    def live(self, run_id: str, step_id: str, data: dict[str, Any]) -> None:
+        """Something of the moment, from a step: passed on to those who listen now, and forgotten."""
+        for listener in self._listeners.get(run_id, ()):
+            listener(step_id, data)
+
+    def listen(self, run_id: str, listener: Listener) -> Callable[[], None]:
+        """Call `listener(step, data)` with what steps of this run say for the moment. Returns what ends it."""
+        listeners = self._listeners.setdefault(run_id, [])
+        listeners.append(listener)
+
+        def stop() -> None:
+            listeners.remove(listener)
+            if not listeners and self._listeners.get(run_id) is listeners:
+                del self._listeners[run_id]
 
         return stop
 
@@ -428,7 +456,7 @@ class Control:
         for box in ready:
             box.busy = True
             turn = self._begin(box)
-            if box.state is None or (turn.news == [] and _waits_for_child(box.state)):
+            if box.state is None or (turn.news == [] and _waits_for_child(box.state)) or self._shares(turn):
                 self._spawn(self._turn_slowly(turn))
                 continue
             try:
@@ -441,6 +469,10 @@ class Control:
             turns.append(turn)
         if turns:
             self._spawn(self._commit(turns))
+
+    def _shares(self, turn: _Turn) -> bool:
+        """Whether money is asked for that other runs spend too: then what they have left of it must be looked up."""
+        return self._purse is not None and any(type(piece) is news.Spend for piece, _ in turn.news)
 
     def _begin(self, box: _Mailbox) -> _Turn:
         heard, box.news, box.ask = box.news, [], False
@@ -473,6 +505,11 @@ class Control:
                 turn.head = box.state.head
             if _waits_for_child(box.state):
                 turn.news += [(n, None) for n in await self._children_of(box.state)]
+            if self._purse is not None and self._shares(turn):
+                rooms = await self._purse.rooms(box.state)
+                for piece, _ in turn.news:
+                    if type(piece) is news.Spend:
+                        piece.rooms = rooms
             await self._settle_slowly(turn, self.clock())
         except asyncio.CancelledError:
             raise
@@ -528,7 +565,11 @@ class Control:
         outbox: tuple[int, ...] = ()
         if self.bus.durable:
             outbox = tuple(e.seq for e in turn.events if type(e.fact) is ev.StepScheduled)
-        return Commit(state.run_id, turn.head, turn.events, row, next_wake(state), outbox)
+        charges: tuple[Charge, ...] = ()
+        if state.charges:
+            charges = self._purse.charges(state) if self._purse is not None else ()
+            state.charges.clear()
+        return Commit(state.run_id, turn.head, turn.events, row, next_wake(state), outbox, charges)
 
     async def _committed(self, turns: list[_Turn]) -> None:
         messages: list[Message] = []
@@ -664,6 +705,8 @@ class Control:
                 self._running.discard(state.run_id)
                 if self._queued:
                     self._spawn(self._admit())
+            if state.terminal and self._purse is not None and state.tree is None:
+                self._spawn(self._purse.close(state))
             if state.terminal and state.parent is not None:
                 self.tell(
                     state.parent["run"],
@@ -687,8 +730,11 @@ class Control:
                 attempt=step.attempt,
                 delivery=step.delivery,
                 key=f"{state.run_id}:{step.id}",
+                again=step.losses > 0,
                 timeout=node.timeout,
                 kept=step.kept or {},
+                policies=self._policies(state.group),
+                limits=guard.bounds(state, node),
             )
             if node.kind == "plan":
                 messages.append(Message("plan-requests", state.run_id, work))
@@ -715,6 +761,7 @@ class Control:
                     actor=parent.actor,
                     parent=where,
                     depth=parent.depth + 1,
+                    tree=parent.tree or guard.tree_of(parent),
                     trace=parent.trace,
                     run_id=child["run"],
                 )
@@ -755,6 +802,7 @@ class Control:
         state = RunState(run_id, workflow)
         for event in events:
             apply(state, event)
+        state.charges.clear()  # they went with their commits
         return state
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

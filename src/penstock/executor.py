@@ -11,6 +11,7 @@ replaced in everything it reports.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import time
 import traceback
@@ -21,7 +22,7 @@ import orjson
 from pydantic import ValidationError
 
 from .engine import news
-from .engine.events import Fact, SpendRefused
+from .engine.events import SAID, Fact, SpendRefused
 from .engine.scope import SPILLED
 from .engine.state import LEASE
 from .errors import Invalid, PenstockError, Refused, StepFailed, TimedOut, Unavailable
@@ -41,6 +42,8 @@ class Reports(Protocol):
     def tell(self, run_id: str, piece: news.News) -> None: ...
 
     async def advance(self, run_id: str, piece: news.News) -> Sequence[Fact]: ...
+
+    def live(self, run_id: str, step_id: str, data: dict[str, Any]) -> None: ...
 
 
 class Executor:
@@ -187,6 +190,8 @@ class Executor:
                 if limit.expired():
                     raise TimeoutError
             return await self._reported(context, result, started)
+        except _Suspended as suspended:
+            return await self._reported(context, suspended.wait, started, suspended.key)
         except TimeoutError as error:
             if work.timeout is not None and self.clock() - started >= work.timeout * 0.99:
                 failure: PenstockError = TimedOut(f"the step took more than {work.timeout:g} s", code="step.timeout")
@@ -204,7 +209,7 @@ class Executor:
         work, error = context.work, context.clean(failure.to_dict())
         return news.Failed(work.step_id, work.attempt, work.delivery, error, started, self.name, context.take_notes())
 
-    async def _reported(self, context: _Context, result: Any, started: float) -> news.News:
+    async def _reported(self, context: _Context, result: Any, started: float, resume: str | None = None) -> news.News:
         work = context.work
         if isinstance(result, Wait):
             return news.Waiting(
@@ -217,6 +222,7 @@ class Executor:
                 context.clean(result.child),
                 context.artifacts or None,
                 context.take_notes(),
+                resume,
             )
         done = result if isinstance(result, Done) else Done(result)
         output = await self._fit(context.clean(done.output))
@@ -266,12 +272,21 @@ def _configure(kind: NodeKind, given: Any) -> Any:
         raise Invalid(f"`with` of this {kind.name} step is not right: {places}", code="step.bad_config") from None
 
 
+class _Suspended(BaseException):
+    """The step ends here until what it waits for is kept under `key`. No kind may take it for an error of its own."""
+
+    def __init__(self, wait: Wait, key: str) -> None:
+        super().__init__(key)
+        self.wait, self.key = wait, key
+
+
 class _Context:
     """The StepContext of one delivery of one step; see ports.StepContext."""
 
     __slots__ = (
         "_claimed",
         "_executor",
+        "_held_back",
         "_lines",
         "_locks",
         "_secrets",
@@ -283,6 +298,8 @@ class _Context:
         "group",
         "input",
         "key",
+        "limits",
+        "policies",
         "run_id",
         "speak_at",
         "step_id",
@@ -298,6 +315,7 @@ class _Context:
         self.work = work
         self.run_id, self.step_id, self.group = work.run_id, work.step_id, work.group
         self.attempt, self.key, self.input = work.attempt, work.key, work.input
+        self.policies, self.limits = work.policies, work.limits
         self.deadline: float | None = None
         self.artifacts: list[dict[str, Any]] = []
         self.task: asyncio.Task[None] | None = None
@@ -309,6 +327,7 @@ class _Context:
         self._lines: list[list[Any]] = []
         self._told = 0
         self._secrets: list[str] | None = None
+        self._held_back: dict[Any, str] = {}
         self._locks: dict[str, asyncio.Lock] | None = None
 
     # ------------------------------------------------------------------------------------------ for node kinds
@@ -325,23 +344,56 @@ class _Context:
             value = self.clean(await call())
             fitted = await self._executor._fit(value)
             facts = await self._ask(
-                news.Kept(self.step_id, self.attempt, self.work.delivery, key, fitted, self.work.delivery > 1)
+                news.Kept(self.step_id, self.attempt, self.work.delivery, key, fitted, self.work.again)
             )
             if not facts:
                 raise self._unwanted()
             kept[key] = fitted
             return value
 
-    async def spend(self, **cost: float) -> None:
+    async def spend(self, **cost: float | str) -> str:
         self._told += 1
         key = f"{self.attempt}.{self.work.delivery}.{self._told}"
         facts = await self._ask(news.Spend(self.step_id, self.attempt, self.work.delivery, key, dict(cost)))
+        if not facts:
+            raise self._unwanted()
         for fact in facts:
             if isinstance(fact, SpendRefused):
+                whose = f"this {fact.level} has" + (f" for the {fact.per}" if fact.per else "")
                 raise Refused(
-                    f"the limit of {fact.limit} is reached: {fact.asked} asked for, {fact.left} left",
+                    f"the limit of {fact.limit} that {whose} is reached: {fact.asked} asked for, {fact.left} left",
                     code=f"limit.{fact.limit}",
+                    detail={"limit": fact.limit, "level": fact.level, "asked": fact.asked, "left": fact.left},
                 )
+        return key
+
+    def settle(self, key: str, **cost: float | str) -> None:
+        self._tell(news.Spent(self.step_id, self.attempt, self.work.delivery, key, dict(cost)))
+
+    def record(self, fact: Fact) -> None:
+        self._tell(news.Said(self.step_id, self.attempt, self.work.delivery, [self._cleaned(fact)]))
+
+    def live(self, data: dict[str, Any]) -> None:
+        if self._secrets and isinstance(data.get("text"), str):
+            lane = (data.get("task"), data.get("turn"))
+            text = self.clean(self._held_back.pop(lane, "") + data["text"])
+            whole = len(text) - _begun(text, self._secrets)
+            if whole < len(text):  # it may be the beginning of a secret: wait for what follows
+                self._held_back[lane] = text[whole:]
+            if not whole:
+                return
+            data = {**data, "text": text[:whole]}
+        elif data.get("again"):
+            self._held_back.pop((data.get("task"), data.get("turn")), None)
+        self._executor.reports.live(self.run_id, self.step_id, self.clean(data))
+
+    async def wait_for(self, key: str, wait: Wait) -> Any:
+        if key not in self.work.kept:
+            raise _Suspended(wait, key)
+        value = await self._executor._whole(self.work.kept[key])
+        if wait.child is not None:
+            value = {**value, "outputs": await self._executor._whole(value.get("outputs"))}
+        return value
 
     async def secret(self, name: str) -> str:
         value = await self._executor.vault.get(self.group, name)
@@ -377,6 +429,17 @@ class _Context:
         if not await self._ask(claim):
             raise self._unwanted()
         self._claimed = True
+
+    def _tell(self, piece: news.News) -> None:
+        self._executor.reports.tell(self.run_id, piece)
+
+    def _cleaned(self, fact: Fact) -> Fact:
+        if self._secrets:
+            for one in dataclasses.fields(fact):
+                setattr(fact, one.name, self.clean(getattr(fact, one.name)))
+        if getattr(fact, "step", self.step_id) != self.step_id or type(fact) not in SAID:
+            raise ValueError(f"{type(fact).__name__} of {getattr(fact, 'step', None)} is not for {self.step_id} to say")
+        return fact
 
     def _unwanted(self) -> asyncio.CancelledError:
         self.superseded = True
@@ -425,6 +488,15 @@ class _Context:
         if isinstance(value, list | tuple):
             return [self.clean(v) for v in value]
         return value
+
+
+def _begun(text: str, secrets: Sequence[str]) -> int:
+    """How many characters at the end of `text` may be the beginning of a secret."""
+    for size in range(min(len(text), max(map(len, secrets)) - 1), 0, -1):
+        tail = text[-size:]
+        if any(secret.startswith(tail) for secret in secrets):
+            return size
+    return 0
 
 
 def check_artifact_name(name: str) -> None:

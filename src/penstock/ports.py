@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from .engine.events import Event
+    from .engine.events import Event, Fact
 
 # ---------------------------------------------------------------------------------------------------- journal
 
@@ -37,6 +37,20 @@ class RunRow:
     head: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a commit adds to, or takes from, what a group has used within a scope (`group`, `workflow:SLUG`, `run:ID`) and a
+    period (`2026-11-20`, `2026-11`, or "" for always). `most` bounds the sum after it: (tokens, nano, iterations), None where
+    nothing does. nano: 1e-9 of a US dollar, so that sums are exact in both databases."""
+
+    scope: str
+    period: str
+    tokens: int
+    nano: int
+    iterations: int
+    most: tuple[int | None, int | None, int | None] = (None, None, None)
+
+
 @dataclass(slots=True)
 class Commit:
     """One atomic step of a run: `events` follow `head` without a gap, and the row, the wake-up and the outbox go with them.
@@ -51,6 +65,7 @@ class Commit:
     row: RunRow
     wake: float | None
     outbox: tuple[int, ...] = ()
+    charges: tuple[Charge, ...] = ()
 
 
 class Journal(Protocol):
@@ -64,7 +79,8 @@ class Journal(Protocol):
 
     async def commit(self, commits: Sequence[Commit]) -> list[bool]:
         """Append each (of different runs), in as few transactions as the adapter can; durable when this returns. False for a
-        commit whose `head` is not the journal's: nothing of it was written. Raises, with nothing written, when the store fails.
+        commit whose `head` is not the journal's, or one of whose charges would pass its bound: nothing of it was written.
+        Raises, with nothing written, when the store fails.
         A commit without events moves the row and the wake-up alone."""
         ...
 
@@ -78,6 +94,40 @@ class Journal(Protocol):
 
     async def sent(self, messages: Sequence[tuple[str, int]]) -> None:
         """Forget these messages: the bus has them. Unknown ones are ignored."""
+        ...
+
+
+class Usage(Protocol):
+    """What groups have used: the sums of all charges, written by the journal's commits."""
+
+    async def used(self, group: str, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int, int]]:
+        """(tokens, nano, iterations) by (scope, period); places without any use are absent."""
+        ...
+
+    async def list(self, group: str, period: str) -> dict[str, tuple[int, int, int]]:
+        """The same of one period, by scope."""
+        ...
+
+    async def forget(self, group: str, scope: str) -> None: ...
+
+
+class Registry(Protocol):
+    """Small named things of a group that have a form of their own: servers, providers, policies, budgets."""
+
+    async def put(self, group: str, kind: str, name: str, body: dict[str, Any]) -> None:
+        """Raises Invalid, code `name.bad`, for what is no name: 1 to 200 printable characters without /."""
+        ...
+
+    async def get(self, group: str, kind: str, name: str) -> dict[str, Any]:
+        """Raises NotFound, code `KIND.not_found` (without a plural's s)."""
+        ...
+
+    async def list(self, group: str, kind: str) -> dict[str, dict[str, Any]]:
+        """By name, in the order of their bytes."""
+        ...
+
+    async def delete(self, group: str, kind: str, name: str) -> bool:
+        """Whether it was there: of several who delete it at once, one is told so."""
         ...
 
 
@@ -169,7 +219,8 @@ class Wait:
 @runtime_checkable
 class StepContext(Protocol):
     """What a node kind is given. `key` is the same on every delivery and retry of this step and differs for any other step:
-    pass it on as an idempotency key."""
+    pass it on as an idempotency key. `policies` are those of the run's group; `limits` says what bounds this step's spending
+    ({} for nothing): {call, step, run} -> {tokens, usd, iterations}."""
 
     run_id: str
     step_id: str
@@ -179,13 +230,37 @@ class StepContext(Protocol):
     input: Any
     deadline: float | None
 
+    policies: Sequence[dict[str, Any]]
+    limits: Mapping[str, Any]
+
     async def once(self, key: str, call: Callable[[], Awaitable[Any]]) -> Any:
         """The JSON result of `call`, kept in the journal under `key` before this returns; a kept call is never made again,
         not on a retry and not after a crash."""
         ...
 
-    async def spend(self, **cost: float) -> None:
-        """Reserve tokens, usd or iterations before they are used. Raises Refused, naming the limit, when too little is left."""
+    async def spend(self, **cost: float | str) -> str:
+        """Reserve tokens, usd or iterations before they are used; returns the reservation's key. Raises Refused, naming the
+        limit and whose it is (detail {limit, level, asked, left}), when too little is left: then nothing is reserved."""
+        ...
+
+    def settle(self, key: str, **cost: float | str) -> None:
+        """What a reservation came to; without amounts all of it is given back. Returns at once; it is durable before any call
+        that is kept later. A reservation that is never settled stays spent: whoever died may have used it."""
+        ...
+
+    def record(self, fact: Fact) -> None:
+        """A fact about what the step does (one of those without consequences in engine.events), for the journal. Returns at
+        once; it stands there before any call that is kept later."""
+        ...
+
+    def live(self, data: dict[str, Any]) -> None:
+        """Something for whoever watches the run now, such as a piece of a model's answer. Never written anywhere."""
+        ...
+
+    async def wait_for(self, key: str, wait: Wait) -> Any:
+        """What `wait` waits for: a person's answer, {run, status, outputs, error} of a child, or its output when its time has
+        come. The step ends here and is run again from its start over what is kept, when there is something; then this
+        returns it at once. So whatever comes before this call in a step must be kept, or harmless when done again."""
         ...
 
     async def secret(self, name: str) -> str:
@@ -312,6 +387,8 @@ class Work:
     attempt: int
     delivery: int  # 1, and one more each time the same attempt is sent again because its executor fell silent
     key: str
+    again: bool = False  # an executor fell silent with this attempt: calls that are not kept may have been made
     timeout: float | None = None
     kept: dict[str, Any] = field(default_factory=dict)
-    meta: dict[str, Any] = field(default_factory=dict)
+    policies: Sequence[dict[str, Any]] = ()
+    limits: Mapping[str, Any] = field(default_factory=dict)

@@ -19,7 +19,7 @@ from penstock.stores.postgres import Postgres
 from penstock.stores.sqlite import Sqlite, create_schema
 from penstock.testing.conformance import Law
 
-TABLES = "runs, events, outbox, workflows, versions, idempotency, secrets, servers"
+TABLES = "runs, events, outbox, workflows, versions, idempotency, secrets, registry, usage"
 
 
 class Place:

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 NEXT = '''
 """pre-deployment: a column, and what it holds for runs there are."""
 from alembic import op
-revision = "0002"
+revision = "9999"
 down_revision = "{head}"
 def upgrade():
     op.execute("ALTER TABLE runs ADD COLUMN colour TEXT")
@@ -39,8 +39,8 @@ def upgrade():
 def scripts(folder: Path, more: str = "") -> Scripts:
     """The shipped revisions and one more."""
     shutil.copytree(SHIPPED.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0002_colour.py").write_text(NEXT.format(head=HEAD, more=more))
-    return Scripts(folder, (*REVISIONS, "0002"))
+    (folder / "versions" / "9999_colour.py").write_text(NEXT.format(head=HEAD, more=more))
+    return Scripts(folder, (*REVISIONS, "9999"))
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -140,20 +140,20 @@ async def test_an_old_database_is_upgraded_and_keeps_its_data(url: str, tmp_path
     await database.close()
 
     newer = scripts(tmp_path / "newer")
-    assert await migrate(url, newer) == (HEAD, "0002")
-    assert await migrate(url, newer) == ("0002", "0002")
+    assert await migrate(url, newer) == (HEAD, "9999")
+    assert await migrate(url, newer) == ("9999", "9999")
     assert await ask(url, "SELECT run_id, colour FROM runs") == [("run_a", "blue")]
-    assert await ask(url, "SELECT version_num FROM alembic_version") == [("0002",)]
+    assert await ask(url, "SELECT version_num FROM alembic_version") == [("9999",)]
     with pytest.raises(Invalid) as refused:  # the code from before must not touch it
         await open_journal(settings)
     assert refused.value.code == "schema.newer"
-    assert "0002" in refused.value.message
+    assert "9999" in refused.value.message
     assert HEAD in refused.value.message
     assert await ask(url, "SELECT count(*) FROM events") == [(len(written),)]
 
 
 async def test_a_new_database_under_newer_scripts_gets_everything(url: str, tmp_path: Path) -> None:
-    assert await migrate(url, scripts(tmp_path / "newer")) == (None, "0002")
+    assert await migrate(url, scripts(tmp_path / "newer")) == (None, "9999")
     assert await ask(url, "SELECT colour FROM runs") == []
 
 
@@ -170,10 +170,10 @@ async def test_an_upgrade_that_fails_leaves_the_old_schema(url: str, tmp_path: P
 
 async def test_many_processes_start_at_once(url: str, tmp_path: Path) -> None:
     newer = scripts(tmp_path / "newer")
-    for known, end in ((SHIPPED, HEAD), (newer, "0002")):  # first on nothing, then on the old schema
+    for known, end in ((SHIPPED, HEAD), (newer, "9999")):  # first on nothing, then on the old schema
         done = await asyncio.gather(*(migrate(url, known) for _ in range(6)))
         assert {to for _, to in done} == {end}
-    assert await ask(url, "SELECT version_num FROM alembic_version") == [("0002",)]
+    assert await ask(url, "SELECT version_num FROM alembic_version") == [("9999",)]
 
 
 async def test_what_is_no_penstock_database_is_refused(url: str, tmp_path: Path) -> None:

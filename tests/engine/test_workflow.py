@@ -434,7 +434,7 @@ def test_the_schema_is_json_schema_describes_every_key_and_accepts_the_example()
 
 
 def test_the_schema_knows_the_keys_the_parser_knows() -> None:
-    from penstock.engine.document import LIMITS
+    from penstock.engine.document import LIMITS, WITHIN
     from penstock.engine.parts import NODE_KEYS, RETRY_KEYS
     from penstock.engine.workflow import EDGE_KEYS, KEYS
 
@@ -443,7 +443,7 @@ def test_the_schema_knows_the_keys_the_parser_knows() -> None:
     assert set(schema["properties"]) == set(KEYS)
     assert set(at_node) == set(NODE_KEYS)
     assert set(schema["$defs"]["edge"]["properties"]) == set(EDGE_KEYS)
-    assert set(schema["properties"]["limits"]["properties"]) == set(LIMITS)
+    assert set(schema["properties"]["limits"]["properties"]) == {*LIMITS, *WITHIN}
     assert set(at_node["retry"]["oneOf"][1]["properties"]) == set(RETRY_KEYS)
 
 

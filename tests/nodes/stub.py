@@ -16,13 +16,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from penstock.engine.events import Fact
 from penstock.errors import NotFound, Refused
+from penstock.ports import Wait
+
+
+class Waits(BaseException):
+    """The step ends here until `kept[key]` is what `wait` waits for."""
+
+    def __init__(self, key: str, wait: Wait) -> None:
+        super().__init__(key)
+        self.key, self.wait = key, wait
 
 
 @dataclass
 class Step:
     """One attempt of one step. `calls` lists the keys of calls really made, `spent` sums what was reserved; `allowance`
-    names what may be reserved (nothing named: no limit)."""
+    names what may be reserved (nothing named: no limit). `said` has the facts that were recorded, `shown` what was live."""
 
     folder: Path
     input: Any = None
@@ -37,6 +47,11 @@ class Step:
     notes: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     spent: dict[str, float] = field(default_factory=dict)
+    reserved: dict[str, dict[str, float]] = field(default_factory=dict)
+    said: list[Fact] = field(default_factory=list)
+    shown: list[dict[str, Any]] = field(default_factory=list)
+    policies: list[dict[str, Any]] = field(default_factory=list)
+    limits: dict[str, Any] = field(default_factory=dict)
     saved: dict[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -48,13 +63,35 @@ class Step:
             self.kept[key] = json.loads(json.dumps(await call(), allow_nan=False))
         return self.kept[key]
 
-    async def spend(self, **cost: float) -> None:
-        for name, amount in cost.items():
+    async def spend(self, **cost: float | str) -> str:
+        costs = {name: float(amount) for name, amount in cost.items()}
+        for name, amount in costs.items():
             limit = self.allowance.get(name)
             if limit is not None and self.spent.get(name, 0.0) + amount > limit:
                 raise Refused(f"The limit {name} ({limit:g}) leaves too little for {amount:g}.", code=f"limit.{name}")
-        for name, amount in cost.items():
+        for name, amount in costs.items():
             self.spent[name] = self.spent.get(name, 0.0) + amount
+        key = f"{self.attempt}.{len(self.reserved) + 1}"
+        self.reserved[key] = costs
+        return key
+
+    def settle(self, key: str, **cost: float | str) -> None:
+        for name, amount in self.reserved.get(key, {}).items():
+            self.spent[name] -= amount
+        for name, amount in cost.items():
+            self.spent[name] = self.spent.get(name, 0.0) + float(amount)
+        self.reserved[key] = {}
+
+    def record(self, fact: Fact) -> None:
+        self.said.append(fact)
+
+    def live(self, data: dict[str, Any]) -> None:
+        self.shown.append(data)
+
+    async def wait_for(self, key: str, wait: Wait) -> Any:
+        if key not in self.kept:
+            raise Waits(key, wait)
+        return self.kept[key]
 
     async def secret(self, name: str) -> str:
         if name not in self.secrets:

@@ -132,6 +132,9 @@ class Step(Answered):
     artifacts: list[dict[str, Json]]
     notes: list[Note]
     kept: list[Kept]
+    said: list[dict[str, Json]]
+    tokens: int | float
+    usd: str
     ask: dict[str, Json] | None
     answer: dict[str, Json] | None
     child: dict[str, Json] | None

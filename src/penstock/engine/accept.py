@@ -12,7 +12,7 @@ from typing import Any
 
 from . import events as ev
 from . import guard, news
-from .ends import step_done, step_failed, why_ended
+from .ends import go_on, step_done, step_failed, why_ended
 from .state import IN_FLIGHT, LEASE, TERMINAL, RunState, Step
 
 Accept = Callable[[RunState, Any, float, Mapping[str, Any]], Sequence[ev.Fact]]
@@ -82,9 +82,9 @@ def _spend(state: RunState, heard: news.Spend, now: float, values: Mapping[str, 
     step = _current(state, heard)
     if step is None or (step.reserved and heard.key in step.reserved):
         return ()
-    refusal = guard.may_spend(state, guard.read_cost(heard.cost))
-    if refusal is not None:
-        return (ev.SpendRefused(step.id, heard.key, refusal[0], str(refusal[1]), str(refusal[2])),)
+    if (refusal := guard.may_spend(state, step, guard.read_cost(heard.cost), heard.rooms or ())) is not None:
+        asked, left = (format(amount.normalize(), "f") for amount in (refusal.asked, refusal.left))
+        return (ev.SpendRefused(step.id, heard.key, refusal.limit, asked, left, refusal.level, refusal.per),)
     return (ev.SpendReserved(step.id, heard.key, heard.cost),)
 
 
@@ -93,6 +93,10 @@ def _spent(state: RunState, heard: news.Spent, now: float, values: Mapping[str, 
     if step is None or not step.reserved or heard.key not in step.reserved:
         return ()
     return (ev.SpendSettled(step.id, heard.key, heard.cost),)
+
+
+def _said(state: RunState, heard: news.Said, now: float, values: Mapping[str, Any]) -> Sequence[ev.Fact]:
+    return heard.facts if _current(state, heard) else ()
 
 
 def _completed(state: RunState, heard: news.Completed, now: float, values: Mapping[str, Any]) -> Sequence[ev.Fact]:
@@ -119,9 +123,13 @@ def _waiting(state: RunState, heard: news.Waiting, now: float, values: Mapping[s
         return (ev.StepCancelled(step.id, why_ended(state.ending)),)
     until, child = heard.until, heard.child
     if child is not None:
-        name = hashlib.blake2b(f"{state.run_id}/{step.id}/{step.attempt}".encode(), digest_size=12).hexdigest()
+        place = f"{state.run_id}/{step.id}/{step.attempt}" + (f"/{heard.resume}" if heard.resume else "")
+        name = hashlib.blake2b(place.encode(), digest_size=12).hexdigest()
         child, until = {**child, "run": f"run_{name}"}, now + LEASE
-    return [*_notes(heard), ev.StepWaiting(step.id, until, heard.output, heard.ask, child, heard.artifacts)]
+    return [
+        *_notes(heard),
+        ev.StepWaiting(step.id, until, heard.output, heard.ask, child, heard.artifacts, heard.resume),
+    ]
 
 
 def _stopped(state: RunState, heard: news.Stopped, now: float, values: Mapping[str, Any]) -> Sequence[ev.Fact]:
@@ -147,6 +155,8 @@ def _answered(state: RunState, heard: news.Answered, now: float, values: Mapping
     step = state.steps.get(heard.step)
     if step is None or step.status != "waiting" or step.ask is None or state.ending is not None:
         return ()
+    if step.resume is not None:
+        return go_on(step, heard.answer)
     who = {"actor": heard.actor, "at": now}
     return step_done(state, step, heard.answer, None, values, artifacts=step.artifacts, answer=who)
 
@@ -155,6 +165,9 @@ def _child_ended(state: RunState, heard: news.ChildEnded, now: float, values: Ma
     step = state.steps.get(heard.step)
     if step is None or step.status != "waiting" or step.child is None or step.child.get("run") != heard.run:
         return ()
+    if step.resume is not None:
+        ended = {"run": heard.run, "status": heard.status, "outputs": heard.outputs, "error": heard.error}
+        return go_on(step, ended)
     if heard.status == "completed":
         return step_done(state, step, heard.outputs, None, values)
     error = {
@@ -195,6 +208,7 @@ _ACCEPT: dict[type[news.News], Accept] = {
     news.Kept: _kept,
     news.Spend: _spend,
     news.Spent: _spent,
+    news.Said: _said,
     news.Completed: _completed,
     news.Failed: _failed,
     news.Waiting: _waiting,

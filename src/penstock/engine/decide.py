@@ -19,7 +19,7 @@ from ..errors import PenstockError
 from . import events as ev
 from . import guard
 from .accept import accept
-from .ends import fail_for_good, step_done, take_edges, unconditional, why_ended
+from .ends import fail_for_good, go_on, step_done, take_edges, unconditional, why_ended
 from .fold import apply
 from .news import News
 from .scope import Needed, evaluate, scope_of, whole
@@ -164,11 +164,15 @@ def _waited(state: RunState, step: Step, values: Mapping[str, Any]) -> Sequence[
             error = {"code": "human.timeout", "message": "nobody answered in time"}
             return fail_for_good(state, step, error, step.attempt)
         answer = {"decision": action, "comment": None, "by": None, "timed_out": True}
+        if step.resume is not None:
+            return go_on(step, answer)
         return step_done(state, step, answer, None, values, artifacts=step.artifacts)
     if (
         step.child is not None
     ):  # time for control to look at the child, should its end have gone unheard; and again later
         return (ev.StepsAlive([step.id]),)
+    if step.resume is not None:
+        return go_on(step, step.output)
     return step_done(state, step, step.output, None, values, artifacts=step.artifacts)
 
 
@@ -176,10 +180,10 @@ def _resend(state: RunState) -> Sequence[ev.Fact]:
     facts: list[ev.Fact] = []
     for name in list(state.unsent)[: max(guard.room(state), 0)]:
         step = state.steps[name]
-        if step.delivery >= guard.DELIVERIES:
+        if step.losses >= guard.DELIVERIES:
             error = {
                 "code": "step.executor_died",
-                "message": f"{step.delivery} executors in a row fell silent while running this step",
+                "message": f"{step.losses} executors in a row fell silent while running this step",
             }
             return [*facts, *fail_for_good(state, step, error, step.attempt)]
         new = step.input if step.edited else None

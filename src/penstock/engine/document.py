@@ -19,6 +19,8 @@ from .fields import Reader
 from .graph import Reach
 
 LIMITS = ("tokens", "usd", "seconds", "steps", "parallel", "iterations")
+COSTS = ("tokens", "usd", "iterations")
+WITHIN = ("step", "call")  # what else limits may bound: each step of the run, and each call of a step
 ON_ERROR = ("fail", "continue", "skip", "pause")
 DIFFICULTIES = ("beginner", "intermediate", "advanced")
 JOINS = ("all", "any", "majority")
@@ -63,6 +65,7 @@ class Node:
     max_visits: int = 1
     on_error: str = "fail"
     title: str = ""
+    limits: Limits | None = None
     incoming: tuple[Edge, ...] = ()
     back_in: tuple[Edge, ...] = ()
     outgoing: tuple[Edge, ...] = ()
@@ -71,7 +74,8 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a run may spend; None is no limit. Money is exact."""
+    """What a run may spend; None is no limit. Money is exact. `step` and `call` bound what each step and each call of it may
+    spend: tokens, usd and iterations."""
 
     tokens: int | None = None
     usd: Decimal | None = None
@@ -79,14 +83,26 @@ class Limits:
     steps: int | None = None
     parallel: int | None = None
     iterations: int | None = None
+    step: Limits | None = None
+    call: Limits | None = None
 
-    def merge(self, other: Limits) -> Limits:
+    def merge(self, other: Limits | None) -> Limits:
         """The stricter of each."""
+        if other is None:
+            return self
         chosen: dict[str, Any] = {}
         for one in fields(self):
             given = [v for v in (getattr(self, one.name), getattr(other, one.name)) if v is not None]
-            chosen[one.name] = min(given) if given else None
+            if one.name in WITHIN:
+                chosen[one.name] = given[0].merge(given[1]) if len(given) == 2 else given[0] if given else None
+            else:
+                chosen[one.name] = min(given) if given else None
         return Limits(**chosen)
+
+    @property
+    def costs(self) -> bool:
+        """Whether anything bounds what may be spent."""
+        return any(getattr(self, name) is not None for name in (*COSTS, *WITHIN))
 
     @staticmethod
     def from_dict(value: Any) -> Limits:
@@ -104,6 +120,9 @@ class Limits:
             value = getattr(self, name)
             if value is not None:
                 out[name] = str(value) if isinstance(value, Decimal) else value
+        for name in WITHIN:
+            if (inner := getattr(self, name)) is not None:
+                out[name] = inner.to_dict()
         return out
 
 
@@ -134,13 +153,16 @@ class Workflow:
     warnings: tuple[Problem, ...] = ()
 
 
-def read_limits(reader: Reader, value: Any, at: str) -> Limits:
-    """Limits from JSON, noting problems in `reader`."""
+def read_limits(reader: Reader, value: Any, at: str, known: tuple[str, ...] = (*LIMITS, *WITHIN)) -> Limits:
+    """Limits from JSON, noting problems in `reader`; `known` names those that have a meaning here."""
     given = reader.mapping(value, at, "limits")
     if given is None:
         return Limits()
-    reader.unknown(given, LIMITS, at, "limits")
+    reader.unknown(given, known, at, "limits")
     read: dict[str, Any] = {}
+    for name in WITHIN:
+        if name in known and given.get(name) is not None:
+            read[name] = read_limits(reader, given[name], f"{at}/{name}", COSTS)
     for name in LIMITS:
         if given.get(name) is None:
             continue

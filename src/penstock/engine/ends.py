@@ -77,6 +77,12 @@ def step_done(
     return [*before, done]
 
 
+def go_on(step: Step, value: Any) -> list[ev.Fact]:
+    """What a step waited for in its midst has come: kept, and then it is run again."""
+    assert step.resume is not None
+    return [ev.StepKept(step.id, step.resume, value, step.attempt)]
+
+
 def step_failed(
     state: RunState,
     step: Step,
@@ -87,6 +93,11 @@ def step_failed(
     now: float,
 ) -> list[ev.Fact]:
     node = state.workflow.nodes[step.node]
+    if (then := _by_policy(error)) == "abort" and state.ending is None:
+        failed = ev.StepFailed(step.id, error, attempt, None, [], started, executor)
+        return [failed, ev.RunEnding("failed", {**error, "node": node.name, "step": step.id})]
+    if then == "pause" and state.ending is None:
+        return [ev.StepPaused(step.id, error, attempt), ev.RunPaused({**error, "step": step.id}, step.id)]
     again = error.get("retryable") and attempt < node.retry.attempts and state.ending is None
     if again:
         at = now + delay(node, state.run_id, step.id, attempt, error)
@@ -112,6 +123,12 @@ def fail_for_good(
     if node.on_error == "pause":
         return [ev.StepPaused(step.id, error, attempt), ev.RunPaused({**error, "step": step.id}, step.id)]
     return [failed, ev.RunEnding("failed", {**error, "node": node.name, "step": step.id})]
+
+
+def _by_policy(error: Fail) -> str | None:
+    """What a policy wants to become of the run, whatever the document says."""
+    detail = error.get("detail")
+    return detail.get("then") if str(error.get("code")).startswith("policy.") and isinstance(detail, dict) else None
 
 
 def delay(node: Node, run_id: str, step: str, attempt: int, error: Fail) -> float:

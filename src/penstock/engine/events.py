@@ -52,6 +52,7 @@ class RunCreated(Fact):
     )
     parent: dict[str, Any] | None = None  # {run, step} of the step this run is the child of
     depth: int = 0  # of sub-workflows
+    tree: dict[str, Any] | None = None  # {run, limits} of the run it all began with, whose limits bound them all
     trace: str | None = None  # W3C traceparent of the request
 
 
@@ -258,16 +259,22 @@ class SpendSettled(Fact):
 
 @dataclass(slots=True)
 class SpendRefused(Fact):
+    """`level`: whose limit it is: call, step, run, workflow or group."""
+
     kind: ClassVar[str] = "spend.refused"
     step: str
     key: str
     limit: str
     asked: str
     left: str
+    level: str = "run"
+    per: str | None = None  # day or month, where the limit is one of a period
 
 
 @dataclass(slots=True)
 class StepWaiting(Fact):
+    """`resume`: what it waits for is kept under this key, and then the step is run again. Without it, that is its output."""
+
     kind: ClassVar[str] = "step.waiting"
     step: str
     until: float | None = None
@@ -275,6 +282,70 @@ class StepWaiting(Fact):
     ask: dict[str, Any] | None = None
     child: dict[str, Any] | None = None
     artifacts: list[dict[str, Any]] | None = None
+    resume: str | None = None
+
+
+# What a step says of what it does, for those who read the journal: nothing in a run's state depends on these.
+
+
+@dataclass(slots=True)
+class RouteChosen(Fact):
+    """Which server does a call, and why: `candidates` holds {server, tool, score, chosen, reason} of each that was looked at."""
+
+    kind: ClassVar[str] = "route.chosen"
+    step: str
+    key: str
+    chosen: str
+    tool: str
+    candidates: list[dict[str, Any]]
+    fallback: bool = False
+
+
+@dataclass(slots=True)
+class ConsentGiven(Fact):
+    """Whether a server that is only a fallback may be used. by: an actor, or `policy` where it was said in advance."""
+
+    kind: ClassVar[str] = "consent.given"
+    step: str
+    server: str
+    granted: bool
+    by: str
+
+
+@dataclass(slots=True)
+class BreakerMoved(Fact):
+    """A step met a breaker that changed. subject: `provider NAME` or `server NAME`; state: open, half_open or closed."""
+
+    kind: ClassVar[str] = "breaker.moved"
+    step: str
+    subject: str
+    state: str
+
+
+@dataclass(slots=True)
+class PolicyDecided(Fact):
+    """A policy spoke about the call `key`. `found`: what detectors saw, {kind: how often}; never the thing itself."""
+
+    kind: ClassVar[str] = "policy.decided"
+    step: str
+    key: str
+    point: str
+    policy: str
+    then: str
+    message: str = ""
+    found: dict[str, int] | None = None
+
+
+@dataclass(slots=True)
+class TaskMoved(Fact):
+    """A task of a crew within a step. status: started, completed or failed; parent: the task that handed it on."""
+
+    kind: ClassVar[str] = "task.moved"
+    step: str
+    task: str
+    agent: str
+    status: str
+    parent: str | None = None
 
 
 @dataclass(slots=True)
@@ -326,6 +397,8 @@ class StepCancelled(Fact):
     step: str
     why: str = "cancelled"
 
+
+SAID = (RouteChosen, ConsentGiven, BreakerMoved, PolicyDecided, TaskMoved)  # what a step may say by itself
 
 FACTS: dict[str, type[Fact]] = {}
 _DEFAULTS: dict[type, tuple[tuple[str, Any], ...]] = {}

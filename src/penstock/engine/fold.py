@@ -36,6 +36,7 @@ def _run_created(s: RunState, at: float, f: ev.RunCreated) -> None:
     s.created_at = at
     s.version, s.fingerprint, s.inputs = f.version, f.fingerprint, f.inputs
     s.group, s.actor, s.mode, s.parent, s.depth, s.trace = f.group, f.actor, f.mode, f.parent, f.depth, f.trace
+    s.tree = f.tree
     s.limits = guard.limits_for(s.workflow.limits, f.limits, f.mode)
 
 
@@ -62,8 +63,8 @@ def _run_forked(s: RunState, at: float, f: ev.RunForked) -> None:
         if step.status in IN_FLIGHT:
             _lose(s, step)
         elif step.child is not None:  # the child belongs to the run that was copied from
-            step.child, step.due, step.delivery = None, None, 0
-            _lose(s, step)
+            step.child, step.due, step.delivery, step.losses = None, None, 0, 0
+            s.move(step, "unsent")
 
 
 def _run_paused(s: RunState, at: float, f: ev.RunPaused) -> None:
@@ -86,7 +87,7 @@ def _reopen(s: RunState, at: float, edits: dict[str, Any]) -> None:
             step.kept = None  # another question: what was kept answered the old one
         if step.status == "paused" or (step.id in edits and step.status in ("retrying", "waiting")):
             step.attempt += step.status == "paused"
-            step.error, step.due, step.delivery = None, None, 0
+            step.error, step.due, step.delivery, step.losses, step.resume = None, None, 0, 0, None
             s.move(step, "unsent")
 
 
@@ -214,6 +215,7 @@ def _steps_alive(s: RunState, at: float, f: ev.StepsAlive) -> None:
 def _lose(s: RunState, step: Step) -> None:
     s.move(step, "unsent")
     step.lease = FOREVER
+    step.losses += 1
 
 
 def _steps_lost(s: RunState, at: float, f: ev.StepsLost) -> None:
@@ -227,35 +229,38 @@ def _steps_ready(s: RunState, at: float, f: ev.StepsReady) -> None:
         s.move(s.steps[name], "unsent")
 
 
-def _step_noted(s: RunState, at: float, f: ev.StepNoted) -> None:
-    pass
-
-
 def _step_kept(s: RunState, at: float, f: ev.StepKept) -> None:
     step = s.steps[f.step]
     step.kept = {**(step.kept or {}), f.key: f.value}
+    if step.resume is not None and step.resume == f.key and step.status == "waiting":
+        # What it waited for has come: it runs again, and finds it.
+        s.move(step, "unsent")
+        step.ask = step.child = step.due = step.output = step.resume = None
+        s.tick_people(at)
 
 
 def _spend_reserved(s: RunState, at: float, f: ev.SpendReserved) -> None:
     step = s.steps[f.step]
-    step.reserved = {**(step.reserved or {}), f.key: f.cost}
-    s.charge(f.cost, 1)
+    step.reserved = {**(step.reserved or {}), f.key: (at, f.cost)}
+    s.charge(step, at, f.cost, 1)
 
 
 def _spend_settled(s: RunState, at: float, f: ev.SpendSettled) -> None:
     step = s.steps[f.step]
-    s.charge((step.reserved or {}).get(f.key, {}), -1)
-    s.charge(f.cost, 1)
-    step.reserved = {k: v for k, v in (step.reserved or {}).items() if k != f.key}
+    reserved = dict(step.reserved or {})
+    when, cost = reserved.pop(f.key, (at, {}))  # what it came to belongs to the day on which it was asked for
+    step.reserved = reserved
+    s.charge(step, when, cost, -1)
+    s.charge(step, when, f.cost, 1)
 
 
-def _spend_refused(s: RunState, at: float, f: ev.SpendRefused) -> None:
-    pass
+def _told(s: RunState, at: float, f: ev.Fact) -> None:
+    """Said for people."""
 
 
 def _step_waiting(s: RunState, at: float, f: ev.StepWaiting) -> None:
     step = s.steps[f.step]
-    step.due, step.output, step.child, step.lease = f.until, f.output, f.child, FOREVER
+    step.due, step.output, step.child, step.lease, step.resume = f.until, f.output, f.child, FOREVER, f.resume
     step.artifacts = f.artifacts
     s.move(step, "")
     step.ask = f.ask
@@ -275,6 +280,7 @@ def _step_failed(s: RunState, at: float, f: ev.StepFailed) -> None:
     step = s.steps[f.step]
     if f.retry_at is not None:
         step.attempt, step.delivery, step.due, step.error, step.lease = f.attempt + 1, 0, f.retry_at, f.error, FOREVER
+        step.losses, step.resume = 0, None
         s.move(step, "retrying")
         s.soon(f.retry_at)
     else:
@@ -319,11 +325,12 @@ _FOLD: dict[type, Callable[[RunState, float, Any], None]] = {
     ev.StepsAlive: _steps_alive,
     ev.StepsLost: _steps_lost,
     ev.StepsReady: _steps_ready,
-    ev.StepNoted: _step_noted,
+    ev.StepNoted: _told,
+    **dict.fromkeys(ev.SAID, _told),
     ev.StepKept: _step_kept,
     ev.SpendReserved: _spend_reserved,
     ev.SpendSettled: _spend_settled,
-    ev.SpendRefused: _spend_refused,
+    ev.SpendRefused: _told,
     ev.StepWaiting: _step_waiting,
     ev.StepCompleted: _step_completed,
     ev.StepFailed: _step_failed,

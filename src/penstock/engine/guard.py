@@ -6,21 +6,23 @@ is added to what is reserved and spent already; if the sum passes the limit, not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Invalid
-from .workflow import Limits
+from .document import COSTS, Limits
 
 if TYPE_CHECKING:
-    from .state import RunState
+    from .document import Node
+    from .news import Room
+    from .state import RunState, Step
 
 TEST_RUN = Limits(tokens=1000, seconds=60.0, iterations=5)
 STEPS = 50_000  # activations of a run that sets no limit of its own: a runaway ends, honest work does not notice
 PARALLEL = 1_000  # steps of one run in flight at once
 DELIVERIES = 10  # sendings of one attempt: a step whose executor dies this often is what kills it
-COSTS = ("tokens", "usd", "iterations")
 
 
 def limits_for(document: Limits, asked: Mapping[str, Any] | None, mode: str) -> Limits:
@@ -71,13 +73,56 @@ def read_cost(cost: Mapping[str, Any]) -> dict[str, Decimal]:
     return out
 
 
-def may_spend(state: RunState, cost: Mapping[str, Decimal]) -> tuple[str, Decimal, Decimal] | None:
-    """None, or (limit, asked, left) of the first limit that `cost` would pass."""
-    used = {"tokens": state.tokens, "usd": state.usd, "iterations": Decimal(state.iterations)}
-    for name, amount in cost.items():
-        limit = getattr(state.limits, name)
-        if limit is not None and used[name] + amount > Decimal(str(limit)):
-            return name, amount, Decimal(str(limit)) - used[name]
+def bounds(state: RunState, node: Node) -> dict[str, Any]:
+    """What bounds a step's spending, by level, for those who want to ask for no more than there can be."""
+    if node.limits is None and not state.limits.costs:
+        return {}
+    of_node = node.limits or Limits()
+    levels = {
+        "call": (of_node.call or Limits()).merge(state.limits.call),
+        "step": of_node.merge(state.limits.step),
+        "run": state.limits,
+    }
+    shown = {level: {n: v for n, v in limits.to_dict().items() if n in COSTS} for level, limits in levels.items()}
+    return {level: limits for level, limits in shown.items() if limits}
+
+
+def tree_of(state: RunState) -> dict[str, Any] | None:
+    """What bounds a run together with all that it begins: {run, limits}; None where nothing does."""
+    limits = {n: v for n, v in state.limits.to_dict().items() if n in COSTS}
+    return {"run": state.run_id, "limits": limits} if limits else None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`level`: whose limit it is: call, step, run, workflow or group; `per`: its period, where it has one."""
+
+    level: str
+    limit: str
+    asked: Decimal
+    left: Decimal
+    per: str | None = None
+
+
+def may_spend(state: RunState, step: Step, cost: Mapping[str, Decimal], rooms: Sequence[Room] = ()) -> Refusal | None:
+    """None, or the first limit that `cost` would pass: from the narrowest, a call's, to those that runs share."""
+    nothing = dict.fromkeys(COSTS, Decimal(0))
+    of_node = state.workflow.nodes[step.node].limits or Limits()
+    within = of_node.merge(state.limits.step)
+    levels: tuple[tuple[str, Limits, Mapping[str, Decimal]], ...] = (
+        ("call", (of_node.call or Limits()).merge(state.limits.call), nothing),
+        ("step", within, step.spent or nothing),
+        ("run", state.limits, {"tokens": state.tokens, "usd": state.usd, "iterations": Decimal(state.iterations)}),
+    )
+    for level, limits, used in levels:
+        for name, amount in cost.items():
+            limit = getattr(limits, name)
+            if limit is not None and used[name] + amount > Decimal(str(limit)):
+                return Refusal(level, name, amount, max(Decimal(str(limit)) - used[name], Decimal(0)))
+    for room in rooms:
+        amount = cost.get(room.limit)
+        if amount is not None and room.used + amount > room.most:
+            return Refusal(room.level, room.limit, amount, max(room.most - room.used, Decimal(0)), room.per)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from . import events as ev
@@ -68,9 +69,28 @@ class Kept(StepNews):
 
 
 @dataclass(slots=True)
+class Said(StepNews):
+    """Facts about what the step does, as it tells them (see the facts without consequences in events)."""
+
+    facts: list[ev.Fact]
+
+
+@dataclass(slots=True)
+class Room:
+    """How much of a limit that many runs share is used, as far as whoever passes the news on knows."""
+
+    level: str  # run (with all that it has begun), workflow or group
+    limit: str  # tokens, usd or iterations
+    most: Decimal
+    used: Decimal
+    per: str | None = None
+
+
+@dataclass(slots=True)
 class Spend(StepNews):
     key: str
     cost: dict[str, Any]
+    rooms: list[Room] | None = None
 
 
 @dataclass(slots=True)
@@ -105,6 +125,7 @@ class Waiting(StepNews):
     child: dict[str, Any] | None = None
     artifacts: list[dict[str, Any]] | None = None
     notes: list[list[Any]] | None = None
+    resume: str | None = None
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .document import JOINS, ON_ERROR, Node, Retry
+from .document import COSTS, JOINS, ON_ERROR, Node, Retry, read_limits
 from .expr import compile_template
 from .fields import MAX_EDGES, NODE_NAME, Reader
 from .inline import inline
@@ -23,6 +23,7 @@ NODE_KEYS = (
     "timeout",
     "max_visits",
     "on_error",
+    "limits",
 )
 RETRY_KEYS = ("attempts", "backoff", "factor", "max", "jitter")
 MAX_VISITS = 10_000
@@ -65,6 +66,8 @@ def read_node(reader: Reader, name: str, value: Any, at: str, schemas: Mapping[s
         node.max_visits = reader.whole(given["max_visits"], f"{at}/max_visits", "max_visits", 1, MAX_VISITS) or 1
     if "on_error" in given:
         node.on_error = reader.choice(given["on_error"], f"{at}/on_error", "on_error", ON_ERROR) or "fail"
+    if "limits" in given:
+        node.limits = read_limits(reader, given["limits"], f"{at}/limits", (*COSTS, "call"))
     if "join" in given:
         node.join = _join(reader, given["join"], f"{at}/join")
     return node

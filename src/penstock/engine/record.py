@@ -170,7 +170,20 @@ def _lines(event: ev.Event, view: RunView) -> list[tuple[float, str, str]]:
         case ev.StepCancelled():
             return [(at, fact.step, f"cancelled: {fact.why}")]
         case ev.SpendRefused():
-            return [(at, fact.step, f"refused: {fact.asked} {fact.limit} asked for, {fact.left} left")]
+            whose = f"of this {fact.level}" + (f" for the {fact.per}" if fact.per else "")
+            return [(at, fact.step, f"refused: {fact.asked} {fact.limit} asked for, {fact.left} {whose} left")]
+        case ev.RouteChosen():
+            return [(at, fact.step, f"{fact.tool} goes to {fact.chosen}, of {len(fact.candidates)} looked at")]
+        case ev.ConsentGiven():
+            return [
+                (at, fact.step, f"fallback to {fact.server} {'allowed' if fact.granted else 'refused'} by {fact.by}")
+            ]
+        case ev.BreakerMoved():
+            return [(at, fact.step, f"breaker of {fact.subject}: {fact.state}")]
+        case ev.PolicyDecided():
+            return [(at, fact.step, f"policy {fact.policy} at {fact.point}: {fact.then}")]
+        case ev.TaskMoved():
+            return [(at, fact.step, f"task {fact.task} of {fact.agent} {fact.status}")]
     return []
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .document import DIFFICULTIES, JOINS, ON_ERROR
+from .document import COSTS, DIFFICULTIES, JOINS, LIMITS, ON_ERROR, WITHIN
 from .fields import MAX_EDGES, MAX_NODES, NODE_NAME, SLUG
 
 ID = "urn:penstock:workflow:1"
@@ -61,23 +61,29 @@ def _retry() -> dict[str, Any]:
     )
 
 
-def _limits() -> dict[str, Any]:
+_RUN_LIMITS = (
+    "What one run may spend. Asked before each step and each call; a run that reaches a limit fails and says which."
+)
+
+
+def _limits(names: tuple[str, ...], what: str) -> dict[str, Any]:
     count = {"type": ["integer", "null"], "minimum": 0}
     some = {"type": ["integer", "null"], "minimum": 1}
     money = {"oneOf": [{"type": "number", "minimum": 0}, {"type": "string"}, {"type": "null"}]}
-    return _key(
-        "What one run may spend. Asked before each step and each call; a run that reaches a limit fails and says which.",
-        type="object",
-        additionalProperties=False,
-        properties={
-            "tokens": _key("Tokens of all models together.", **count),
-            "usd": _key("US dollars, exactly.", **money),
-            "seconds": {"description": "Time from start to end.", "oneOf": [*_DURATION, {"type": "null"}]},
-            "steps": _key("Steps, each item of a for_each counting as one.", **some),
-            "parallel": _key("Steps in flight at the same time.", **some),
-            "iterations": _key("Returns over edges that go back, and turns of agents.", **count),
-        },
-    )
+    within = {
+        "step": lambda: _limits(COSTS, "What each step may spend, in all its attempts."),
+        "call": lambda: _limits(COSTS, "What each call of a model may cost, at most."),
+    }
+    known = {
+        "tokens": _key("Tokens of all models together.", **count),
+        "usd": _key("US dollars, exactly.", **money),
+        "seconds": {"description": "Time from start to end.", "oneOf": [*_DURATION, {"type": "null"}]},
+        "steps": _key("Steps, each item of a for_each counting as one.", **some),
+        "parallel": _key("Steps in flight at the same time.", **some),
+        "iterations": _key("Returns over edges that go back, and turns of agents.", **count),
+    }
+    properties = {name: within[name]() if name in within else known[name] for name in names}
+    return _key(what, type="object", additionalProperties=False, properties=properties)
 
 
 def _node() -> dict[str, Any]:
@@ -124,6 +130,7 @@ def _node() -> dict[str, Any]:
                 default=1,
             ),
             "on_error": on_error,
+            "limits": _limits((*COSTS, "call"), "What each of its steps may spend, in all its attempts."),
         },
     }
 
@@ -184,7 +191,7 @@ def document_schema(kinds: Mapping[str, Mapping[str, Any]] | None = None) -> dic
                 required=["type"],
                 properties={"type": {"const": "object"}},
             ),
-            "limits": _limits(),
+            "limits": _limits((*LIMITS, *WITHIN), _RUN_LIMITS),
             "nodes": _key(
                 "What may be done, by name. Names are letters, digits and _.",
                 type="object",

@@ -41,13 +41,16 @@ class Step:
     status: str = ""
     attempt: int = 1
     delivery: int = 1
+    losses: int = 0  # how often its executor fell silent in this attempt: the last call may have been made
     due: float | None = None  # when its retry or its waiting is over
     lease: float = FOREVER
     scheduled_at: float = 0.0
     kept: dict[str, Any] | None = None
-    reserved: dict[str, dict[str, Any]] | None = None
+    reserved: dict[str, tuple[float, dict[str, Any]]] | None = None  # when, and what
+    spent: dict[str, Decimal] | None = None  # reserved and settled, in all its attempts
     ask: dict[str, Any] | None = None
     child: dict[str, Any] | None = None
+    resume: str | None = None  # the key under which what it waits for is kept before it runs again
     output: Any = None  # what it ends with when `due` comes
     error: dict[str, Any] | None = None
     artifacts: list[dict[str, Any]] | None = None
@@ -90,6 +93,7 @@ class RunState:
         "actor",
         "asking",
         "asking_since",
+        "charges",
         "closing",
         "created_at",
         "deadline",
@@ -120,6 +124,7 @@ class RunState:
         "steps_used",
         "tokens",
         "trace",
+        "tree",
         "unsent",
         "updated_at",
         "usd",
@@ -143,6 +148,7 @@ class RunState:
         self.limits = workflow.limits
         self.parent: dict[str, Any] | None = None
         self.depth = 0
+        self.tree: dict[str, Any] | None = None
         self.trace: str | None = None
         self.problems: list[dict[str, Any]] | None = None
         self.created_at = self.updated_at = 0.0
@@ -156,6 +162,7 @@ class RunState:
         self.closing: dict[str, None] = {}
         self.unsent: dict[str, None] = {}
         self.orphans: list[str] = []  # children nobody waits for any more, to be cancelled by whoever commits
+        self.charges: list[tuple[float, dict[str, Any], int]] = []  # (when, cost, sign), for whoever commits
         self.in_flight = self.waiting = self.asking = 0
         self.asking_since: float | None = None
         self.steps_used = self.iterations = 0
@@ -309,10 +316,20 @@ class RunState:
         if not state.left:
             self.closing[step.node] = None
 
-    def charge(self, cost: dict[str, Any], sign: int) -> None:
-        self.tokens += sign * Decimal(str(cost.get("tokens", 0)))
-        self.usd += sign * Decimal(str(cost.get("usd", 0)))
-        self.iterations += sign * int(cost.get("iterations", 0))
+    def charge(self, step: Step, at: float, cost: dict[str, Any], sign: int) -> None:
+        """Count `cost` of a reservation made at `at`."""
+        tokens, usd = sign * Decimal(str(cost.get("tokens", 0))), sign * Decimal(str(cost.get("usd", 0)))
+        iterations = sign * int(cost.get("iterations", 0))
+        self.tokens += tokens
+        self.usd += usd
+        self.iterations += iterations
+        spent = step.spent or {"tokens": Decimal(0), "usd": Decimal(0), "iterations": Decimal(0)}
+        step.spent = {
+            "tokens": spent["tokens"] + tokens,
+            "usd": spent["usd"] + usd,
+            "iterations": spent["iterations"] + iterations,
+        }
+        self.charges.append((at, cost, sign))
 
 
 def decided(node: Node, state: NodeState) -> bool | None:

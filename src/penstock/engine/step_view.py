@@ -6,6 +6,7 @@ They are changed by the fold in `view.py` alone. Times are seconds since the epo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from .record import rfc3339
@@ -76,10 +77,14 @@ class StepView:
     artifacts: list[dict[str, Any]] | None = None
     notes: list[Line] | None = None
     kept: list[dict[str, Any]] | None = None  # {key, at, repeated, value}, at in seconds
+    said: list[dict[str, Any]] | None = None  # {at, kind, …}: routes, policies, consents, breakers, tasks
+    tokens: Decimal = Decimal(0)
+    usd: Decimal = Decimal(0)
     waits: list[Pause] | None = None
     ask: dict[str, Any] | None = None
     answer: dict[str, Any] | None = None
     child: dict[str, Any] | None = None
+    resume: str | None = None
     retry_at: float | None = None
     until: float | None = None  # when its waiting ends by itself
     taken: list[str] | None = None  # None: all successors
@@ -99,6 +104,9 @@ class StepView:
             "artifacts": self.artifacts or [],
             "notes": [{"at": rfc3339(line.at), "text": line.text} for line in self.notes] if self.notes else [],
             "kept": [{**kept, "at": rfc3339(kept["at"])} for kept in self.kept] if self.kept else [],
+            "said": [{**one, "at": rfc3339(one["at"])} for one in self.said] if self.said else [],
+            "tokens": number(self.tokens),
+            "usd": format(self.usd.normalize(), "f"),
             "ask": self.ask,
             "answer": {**self.answer, "at": rfc3339(self.answer.get("at"))} if self.answer else None,
             "child": self.child,
@@ -123,6 +131,10 @@ class NodeView:
     def to_dict(self) -> dict[str, Any]:
         steps = {status: n for status, n in self.steps.items() if n}
         return {"status": self.status, "visit": self.visit, "count": self.count, "steps": steps, "errors": self.errors}
+
+
+def number(amount: Decimal) -> int | float:
+    return int(amount) if amount == amount.to_integral_value() else float(amount)
 
 
 def go_on(step: StepView, at: float) -> None:

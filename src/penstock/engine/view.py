@@ -369,6 +369,12 @@ def _steps_ready(v: RunView, at: float, f: ev.StepsReady) -> None:
         v._move(step, "queued")
 
 
+def _step_said(v: RunView, at: float, f: Any) -> None:
+    step = v.steps[f.step]
+    told = {name: value for name, value in ev.encode(f).items() if name != "step"}
+    step.said = [*(step.said or ()), {"at": at, "kind": f.kind, **told}]
+
+
 def _step_noted(v: RunView, at: float, f: ev.StepNoted) -> None:
     lines = [Line(line[0], len(v.events), f.step, line[1]) for line in f.lines]
     step = v.steps[f.step]
@@ -379,25 +385,26 @@ def _step_noted(v: RunView, at: float, f: ev.StepNoted) -> None:
 def _step_kept(v: RunView, at: float, f: ev.StepKept) -> None:
     step = v.steps[f.step]
     step.kept = [*(step.kept or ()), {"key": f.key, "at": at, "repeated": f.repeated, "value": f.value}]
+    if step.resume == f.key and step.status == "waiting":
+        go_on(step, at)
+        step.ask = step.child = step.until = step.resume = None
+        v._move(step, "queued")
 
 
-def _charge(v: RunView, cost: dict[str, Any], sign: int) -> None:
-    v.tokens += sign * Decimal(str(cost.get("tokens", 0)))
-    v.usd += sign * Decimal(str(cost.get("usd", 0)))
+def _charge(v: RunView, step: StepView, cost: dict[str, Any], sign: int) -> None:
+    tokens, usd = sign * Decimal(str(cost.get("tokens", 0))), sign * Decimal(str(cost.get("usd", 0)))
+    v.tokens, v.usd = v.tokens + tokens, v.usd + usd
+    step.tokens, step.usd = step.tokens + tokens, step.usd + usd
 
 
 def _spend_reserved(v: RunView, at: float, f: ev.SpendReserved) -> None:
     v._reserved[(f.step, f.key)] = f.cost
-    _charge(v, f.cost, 1)
+    _charge(v, v.steps[f.step], f.cost, 1)
 
 
 def _spend_settled(v: RunView, at: float, f: ev.SpendSettled) -> None:
-    _charge(v, v._reserved.pop((f.step, f.key), {}), -1)
-    _charge(v, f.cost, 1)
-
-
-def _spend_refused(v: RunView, at: float, f: ev.SpendRefused) -> None:
-    pass
+    _charge(v, v.steps[f.step], v._reserved.pop((f.step, f.key), {}), -1)
+    _charge(v, v.steps[f.step], f.cost, 1)
 
 
 def _step_waiting(v: RunView, at: float, f: ev.StepWaiting) -> None:
@@ -405,6 +412,7 @@ def _step_waiting(v: RunView, at: float, f: ev.StepWaiting) -> None:
     finish(step, at, "waiting")
     halt(step, "person" if f.ask is not None else "child" if f.child is not None else "timer", at)
     step.until, step.ask, step.child = f.until if f.child is None else None, f.ask, f.child
+    step.resume = f.resume
     if f.artifacts:
         v._keep(step, at, f.artifacts)
     v._move(step, "waiting")
@@ -478,7 +486,8 @@ _FOLD: dict[type, Callable[[RunView, float, Any], None]] = {
     ev.StepKept: _step_kept,
     ev.SpendReserved: _spend_reserved,
     ev.SpendSettled: _spend_settled,
-    ev.SpendRefused: _spend_refused,
+    ev.SpendRefused: _step_said,
+    **dict.fromkeys(ev.SAID, _step_said),
     ev.StepWaiting: _step_waiting,
     ev.StepCompleted: _step_completed,
     ev.StepFailed: _step_failed,

@@ -1,8 +1,9 @@
 """The journal on Postgres. The guard of every append is the run's head, compared and moved in the same statement.
 
 Commits are gathered: whatever arrives while a statement is under way goes into the next one, so the busier it gets, the larger
-the groups, and a hundred runs share one round trip and one flush of the log. There are two such lanes, each with a connection
-of its own: one for new runs, one for those that go on. A run is in a group once at most.
+the groups, and a hundred runs share one round trip and one flush of the log. There are three such lanes, each with a
+connection of its own: one for new runs, one for those that go on, and one for commits that charge for what was used. A run
+is in a group once at most.
 
 When the connection is lost while a commit is under way, nobody can say whether it was done. It was done entirely or not at all,
 and the caller hears Unavailable; who then reads the journal knows.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -51,6 +53,8 @@ class PostgresJournal:
         self._commit = query("postgres_commit")
         self._new = _Lane(database, self._make)
         self._going = _Lane(database, self._move)
+        self._charge = re.sub(r"\?(\d+)", _typed, query("charge"))
+        self._paying = _Lane(database, self._pay)
         database.before_close(self.close)
 
     async def create(self, commit: Commit) -> bool:
@@ -60,7 +64,14 @@ class PostgresJournal:
     async def commit(self, commits: Sequence[Commit]) -> list[bool]:
         for commit in commits:
             check_seqs(commit)
-        return await self._going.submit(commits) if commits else []
+        if not any(commit.charges for commit in commits):
+            return await self._going.submit(commits) if commits else []
+        # Sums are rows that many runs add to: a commit with charges waits for others of its kind, and keeps nobody else waiting.
+        paying = [commit for commit in commits if commit.charges]
+        going = [commit for commit in commits if not commit.charges]
+        some, others = await asyncio.gather(self._paying.submit(paying), self.commit(going))
+        done = {id(commit): ok for commit, ok in zip([*paying, *going], [*some, *others], strict=True)}
+        return [done[id(commit)] for commit in commits]
 
     async def read(self, run_id: str, after: int = 0, limit: int | None = None) -> list[Event]:
         rows = await self._db.fetch(_READ, (run_id, min(after, LAST), limit))
@@ -79,7 +90,7 @@ class PostgresJournal:
 
     async def close(self) -> None:
         """Finish what was submitted, then let go of the connections. The database does this when it is closed."""
-        await asyncio.gather(self._new.close(), self._going.close())
+        await asyncio.gather(self._new.close(), self._going.close(), self._paying.close())
 
     # ------------------------------------------------------------------------------------------------ writing
 
@@ -122,6 +133,33 @@ class PostgresJournal:
             for row in (commit.row,)
         ]
         return await connection.fetch(self._commit, *_columns(rows, 8), *_events(commits), *_outbox(commits))
+
+    async def _pay(self, connection: Any, commits: Sequence[Commit]) -> list[tuple[str]]:
+        """Each by itself, within one transaction: one that is refused takes nothing with it."""
+        won: list[tuple[str]] = []
+        async with connection.transaction():
+            for commit in commits:
+                inner = connection.transaction()
+                await inner.start()
+                if await self._charged(connection, commit) and await self._move(connection, [commit]):
+                    await inner.commit()
+                    won.append((plain(commit.run_id),))
+                else:
+                    await inner.rollback()
+        return won
+
+    async def _charged(self, connection: Any, commit: Commit) -> bool:
+        group = plain(commit.row.group)
+        for one in commit.charges:
+            values = (group, plain(one.scope), one.period, one.tokens, one.nano, one.iterations, *one.most)
+            if not await connection.fetch(self._charge, *values):
+                return False
+        return True
+
+
+def _typed(match: re.Match[str]) -> str:
+    """A parameter in Postgres' form; one that may be null has to say of which type."""
+    return f"${match[1]}::{'text' if int(match[1]) <= 3 else 'bigint'}"
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:

@@ -10,6 +10,7 @@ import orjson
 from ..engine.events import Event, decode
 from ..ports import Commit
 from .encoding import LAST, check_seqs, fact_text, json_text, plain
+from .sql import query
 from .sqlite import Sqlite
 
 _CREATE = """
@@ -27,6 +28,7 @@ _DUE = """
 SELECT run_id FROM runs WHERE wake_at <= ?1 AND wake_at IS NOT NULL AND status <> 'queued' ORDER BY wake_at LIMIT ?2
 """
 _QUEUED = "SELECT run_id FROM runs WHERE wake_at <= ?1 AND status = 'queued' ORDER BY wake_at LIMIT ?2"
+_CHARGE = query("charge")
 
 
 class SqliteJournal:
@@ -87,6 +89,27 @@ class SqliteJournal:
 
 
 def _move(connection: sqlite3.Connection, commit: Commit) -> bool:
+    if not commit.charges:
+        return _moved(connection, commit)
+    connection.execute("SAVEPOINT charged")
+    if _charged(connection, commit) and _moved(connection, commit):
+        connection.execute("RELEASE charged")
+        return True
+    connection.execute("ROLLBACK TO charged")
+    connection.execute("RELEASE charged")
+    return False
+
+
+def _charged(connection: sqlite3.Connection, commit: Commit) -> bool:
+    group = plain(commit.row.group)
+    for one in commit.charges:
+        values = (group, plain(one.scope), one.period, one.tokens, one.nano, one.iterations, *one.most)
+        if not connection.execute(_CHARGE, values).fetchall():
+            return False
+    return True
+
+
+def _moved(connection: sqlite3.Connection, commit: Commit) -> bool:
     row = commit.row
     head = commit.events[-1].seq if commit.events else commit.head
     error = row.error and plain(row.error)

@@ -252,6 +252,9 @@ class FaultyReports:
             raise Unavailable("no answer", code="journal.unavailable")
         return await self._control.advance(run_id, piece)
 
+    def live(self, run_id: str, step_id: str, data: dict[str, Any]) -> None:
+        self._control.live(run_id, step_id, data)
+
 
 def _copies(world: World, one: Any) -> list[Any]:
     if world.chance(world.faults.lose):

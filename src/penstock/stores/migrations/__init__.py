@@ -24,7 +24,7 @@ from ..sql import schema
 if TYPE_CHECKING:
     from ..postgres import Postgres
 
-REVISIONS = ("0001",)  # all there are, oldest first
+REVISIONS = ("0001", "0002")  # all there are, oldest first
 HEAD = REVISIONS[-1]
 LOCK = 7_411_001  # of Postgres' advisory locks, the one for this
 PATIENCE = 60.0  # seconds another process may take to upgrade

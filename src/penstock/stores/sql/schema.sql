@@ -80,12 +80,23 @@ CREATE TABLE secrets (
   PRIMARY KEY (grp, name)
 );
 
-CREATE TABLE servers (
+CREATE TABLE registry (
   grp TEXT NOT NULL,
+  kind TEXT NOT NULL,
   name TEXT NOT NULL,
-  config TEXT NOT NULL,
+  body TEXT NOT NULL,
   updated_at DOUBLE PRECISION NOT NULL,
-  PRIMARY KEY (grp, name)
+  PRIMARY KEY (grp, kind, name)
+);
+
+CREATE TABLE usage (
+  grp TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  period TEXT NOT NULL,
+  tokens INTEGER NOT NULL,
+  nano INTEGER NOT NULL,
+  iterations INTEGER NOT NULL,
+  PRIMARY KEY (grp, scope, period)
 );
 
 CREATE TABLE alembic_version (
