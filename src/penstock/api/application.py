@@ -14,10 +14,10 @@ from . import (
     approvals,
     artifacts,
     dead_letters,
+    face,
     health,
     inventory,
     openapi,
-    page,
     problems,
     runs,
     workflows,
@@ -50,12 +50,12 @@ def create_app(core: Core) -> FastAPI:
     for module in (runs, artifacts, workflows, approvals, dead_letters, inventory):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
-    app.include_router(page.router)
     app.add_exception_handler(PenstockError, problems.on_penstock_error)
     app.add_exception_handler(HTTPException, problems.on_http_exception)
     app.add_exception_handler(RequestValidationError, problems.on_bad_request)
     host = core.settings.host
     hosts = [os.uname().nodename] if host in _ANYWHERE else [host]
+    app.include_router(face.router)  # the last: it takes every address that is nothing else's
     app.add_middleware(Door, token=ensure_token(core.settings.token, core.settings.data), hosts=hosts)
     openapi.install(app)
     return app

@@ -27,7 +27,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..errors import Refused, Unauthenticated
 from .problems import answer, unforeseen
 
-OPEN = frozenset({"/healthz", "/readyz"})
+OPEN = frozenset({"/healthz", "/readyz", "/.well-known/jwks.json"})
+REMOTE = "/api/v1/work/"  # remote workers show tokens of their own, which are checked there
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 COOKIE_SECONDS = 30 * 86_400
@@ -35,7 +36,8 @@ ACTOR = "local"
 
 _SIGN_IN = """<!doctype html><meta charset="utf-8"><title>Penstock</title>
 <style>body{font:16px/1.5 system-ui;margin:15vh auto;max-width:34em;padding:0 1em;color-scheme:light dark}</style>
-<h1>Penstock</h1><p>Open the address that <code>penstock up</code> printed: it carries the key to this page.</p>"""
+<h1>Penstock</h1><p>Open the address that <code>penstock up</code> printed: it carries the key to these pages.</p>
+<p>Did that already, and came here from another site? <a href="">Go on</a>.</p>"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Door:
         path = scope["path"]
         headers = Headers(scope=scope)
         scope["penstock.caller"] = self._caller
-        if path in OPEN:
+        if path in OPEN or path.startswith(REMOTE):
             return None
         bearer = headers.get("authorization")
         if bearer is not None:
@@ -116,7 +118,7 @@ class Door:
             if given and hmac.compare_digest(given.encode(), self._token):
                 return self._welcome(scope, headers)
         if not self._has_cookie(headers):
-            if path == "/":
+            if path == "/" or _is_visit(scope["method"], path, headers):
                 return HTMLResponse(_SIGN_IN, 401, {"WWW-Authenticate": 'Bearer realm="penstock"'})
             return answer(Unauthenticated("a bearer token is needed", code="auth.missing"))
         if not self._is_ours(headers):
@@ -167,6 +169,11 @@ def _is_from_here(method: str, headers: Headers) -> bool:
     if method in SAFE:
         return site in (None, "same-origin", "none")
     return site == "same-origin"
+
+
+def _is_visit(method: str, path: str, headers: Headers) -> bool:
+    """Whether a person opens a page, as by a link to a run."""
+    return method in SAFE and not path.startswith("/api/") and "text/html" in headers.get("accept", "")
 
 
 def _split_host(host: str) -> tuple[str | None, int | None]:

@@ -118,10 +118,14 @@ def _file(request: Request, file: File) -> Response:
         "Cache-Control": "public, max-age=31536000, immutable" if file.immutable else "no-cache",
         "Vary": "Accept-Encoding",
     }
-    accepted = {
-        part.partition(";")[0].strip() for part in request.headers.get("accept-encoding", "").lower().split(",")
-    }
+    accepted = _accepted(request.headers.get("accept-encoding", ""))
     for encoding, twin in file.twins.items():
         if encoding in accepted:
             return FileResponse(twin, headers={**headers, "Content-Encoding": encoding}, media_type=file.media)
     return FileResponse(file.path, headers=headers, media_type=file.media)
+
+
+def _accepted(header: str) -> set[str]:
+    """The encodings that a client takes."""
+    parts = [part.replace(" ", "").partition(";q=") for part in header.lower().split(",")]
+    return {name for name, _, quality in parts if quality.strip("0.") or not quality}
