@@ -2,16 +2,19 @@
 
 A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->` in a page written by hand; NAME says who writes it
 and, after a blank, of what. `python -m docs.generate` rewrites every part in place; with `--check` it changes nothing and ends
-with 1 if a part says something else than the code. A test does the same.
+with 1 if a part says something else than the code. A test does the same. The face's types of the API are written here too.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from . import openapi
 from .reference import api, architecture, bounds, cli, document, errors, events, kinds, models, settings, testing
 
 ROOT = Path(__file__).parents[1]
@@ -66,6 +69,12 @@ def _alike(old: str, new: str) -> bool:
     return all(abs(a - b) <= max(20, SLACK * b) for a, b in numbers)
 
 
+def face_types_are_fresh() -> bool:
+    """Whether the types of the face were made from this OpenAPI document, whose digest is their first line."""
+    first = (ROOT / "ui/src/api/schema.d.ts").read_text(encoding="utf-8").partition("\n")[0]
+    return first == f"// openapi: {hashlib.sha256(openapi.text().encode()).hexdigest()}"
+
+
 def main() -> int:
     check = "--check" in sys.argv[1:]
     stale = []
@@ -76,6 +85,12 @@ def main() -> int:
             stale.append(str(page.relative_to(ROOT)))
             if not check:
                 page.write_text(new, encoding="utf-8")
+    if not face_types_are_fresh():
+        stale.append("ui/src/api/schema.d.ts")
+        if not check:
+            subprocess.run(
+                [sys.executable, "ui/build.py", "types"], input=openapi.text().encode(), cwd=ROOT, check=True
+            )
     for name in stale:
         sys.stdout.write(f"{name}: {'says something else than the code; run make docs' if check else 'written'}\n")
     return 1 if check and stale else 0

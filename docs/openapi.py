@@ -9,7 +9,7 @@ import json
 import sys
 from typing import Any
 
-from docs.reference.api import described
+from .reference.api import described
 
 
 def answers_alone(document: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from tests.services import absent
 
+from docs import generate
 from penstock.api import face
 from penstock.api.face import Face
 
@@ -139,3 +140,7 @@ async def test_the_real_face_names_files_that_are_there(house):
     assert sum(files[name].twins["br"].stat().st_size for name in scripts) < 350_000
     for name in scripts:
         assert (await at(house, f"/{name}")).status_code == 200
+
+
+def test_the_face_has_the_types_of_this_api():
+    assert generate.face_types_are_fresh(), "the API is another than ui/src/api/schema.d.ts says: run make docs"
