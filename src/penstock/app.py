@@ -48,6 +48,8 @@ from .stores.objects import Objects
 from .stores.registry import NamedThings, Sums
 from .stores.vault import SealedVault
 from .tools.config import ServerConfig, parse_servers
+from .tools.desk import Desk
+from .tools.keys import SigningKeys, WorkerTokens
 from .tools.registry import Servers
 
 
@@ -65,6 +67,11 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="The address `penstock up` listens on.")
     port: int = Field(default=7411, ge=0, le=65535, description="Its port; 0 for any free one.")
+    public_url: str = Field(
+        default="",
+        description="The address others reach this server at, for what remote workers bring back; by default each uses the one"
+        " it was given.",
+    )
     token: str = Field(default="", description="The bearer token of the API; made on first start by default.")
     running: int = Field(
         default=512, ge=1, description="Runs in progress at once in this process; others wait as queued."
@@ -123,6 +130,9 @@ class Penstock:
         self.runs = RunList(database, self.clock)
         self.registry = NamedThings(database, self.clock)
         self.usage = Sums(database)
+        signing = SigningKeys(self.vault, self.clock)
+        self.desk = Desk(self.registry, self.artifacts, signing, self.clock, settings.public_url)
+        self.worker_tokens = WorkerTokens(self.registry, self.clock)
         self.servers = Servers(read_servers(settings.data / "servers.json"))
         self.kinds = {**load_kinds(self.servers, settings), **self._given}
         self.control = Control(

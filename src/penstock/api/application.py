@@ -19,6 +19,7 @@ from . import (
     inventory,
     openapi,
     problems,
+    remote,
     runs,
     workflows,
 )
@@ -47,9 +48,12 @@ def create_app(core: Core) -> FastAPI:
     app.state.streams = Streams(core)
     app.state.pages = Pages(core.journal, core.runs)
     app.state.registry, app.state.metrics = health.register(core, app.state.streams)
-    for module in (runs, artifacts, workflows, approvals, dead_letters, inventory):
+    app.state.refusals = remote.Refusals()
+    app.state.registry.register(app.state.refusals)
+    for module in (runs, artifacts, workflows, approvals, dead_letters, inventory, remote):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
+    app.include_router(remote.public)
     app.add_exception_handler(PenstockError, problems.on_penstock_error)
     app.add_exception_handler(HTTPException, problems.on_http_exception)
     app.add_exception_handler(RequestValidationError, problems.on_bad_request)

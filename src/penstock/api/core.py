@@ -15,6 +15,8 @@ from ..control import Control
 from ..executor import Executor
 from ..gate import Gate
 from ..ports import Artifacts, Clock, Journal, NodeKind, Runs, Vault, Workflows
+from ..tools.desk import Desk
+from ..tools.keys import WorkerTokens
 from .auth import Caller
 
 
@@ -62,6 +64,12 @@ class Core(Protocol):
 
     @property
     def servers(self) -> Any: ...
+
+    @property
+    def desk(self) -> Desk: ...
+
+    @property
+    def worker_tokens(self) -> WorkerTokens: ...
 
     @property
     def control(self) -> Control: ...

@@ -104,7 +104,7 @@ def _build(app: FastAPI) -> dict[str, Any]:
 
 def _finish(path: str, operation: dict[str, Any]) -> None:
     responses = operation["responses"]
-    if path in ("/healthz", "/readyz"):
+    if path in ("/healthz", "/readyz", "/.well-known/jwks.json"):
         operation["security"] = []
         return
     wanted = [*_ALWAYS, *(_WITH_BODY if "requestBody" in operation else ())]

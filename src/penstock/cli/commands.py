@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import groups, options
+from . import groups, options, worker
 from .options import go, place
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 groups.register(app)
+worker.register(app)
 
 
 class Mode(StrEnum):
