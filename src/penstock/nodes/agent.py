@@ -18,12 +18,14 @@ from typing import Any, ClassVar
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ..errors import StepFailed
-from ..models.port import FINAL, Asked, Model, Reply, Request, Result, Results, Usage
+from ..errors import PenstockError, Refused, StepFailed
+from ..guardrails.guard import Guard
+from ..models.port import FINAL, Asked, Call, Model, Reply, Request, Result, Results, Usage
 from ..models.registry import Models
 from ..ports import Done, StepContext
 from ..tools.registry import Servers
 from .agent_answer import Answer
+from .agent_guard import Sent, look_over, shown_call
 from .agent_tools import Own, Toolbox, ToolChoice, Within
 from .function import Function
 
@@ -127,6 +129,9 @@ class _Talk:
         self._said: list[Asked | Reply | Results] = [Asked(_question(config))]
         self._system = _system(config)
         self._live: Live | None = getattr(step, "live", None)
+        about = {"role": config.role, "goal": config.goal, "model": model.name}
+        self._guard = Guard.of(step, about) if getattr(step, "policies", None) else None
+        self._sent = Sent()
 
     async def hold(self) -> Any:
         repairs = self._config.repairs
@@ -159,50 +164,91 @@ class _Talk:
     # ------------------------------------------------------------------------------------------------ asking the model
 
     async def _ask(self, turn: int) -> Reply:
-        more = 0
+        name = f"model:{turn}"
+        over: dict[str, float | str] = {}
 
         async def call() -> dict[str, Any]:
-            nonlocal more
-            tools = (*self._toolbox.specs, *((self._answer.tool,) if self._answer.tool else ()))
-            request = Request(
-                tuple(self._said),
-                self._system,
-                tools,
-                self._answer.tool is not None,
-                self._config.max_tokens,
-                self._config.temperature,
-                self._config.request_seconds,
-                f"{self._step.key}:model:{turn}",
-            )
+            nonlocal over
+            if self._guard is not None:
+                await self._look_over(name, turn)
+            request = self._request(turn)
             reserved = _estimate(request)
-            await self._step.spend(**self._cost(reserved), iterations=1)
-            reply = await self._answered(turn, request)
-            more = max(0, reply.usage.total - reserved.total)
+            asked = self._cost(reserved)
+            place = await self._step.spend(**asked, iterations=1)
+            try:
+                reply = await self._answered(turn, request)
+            except BaseException as error:
+                self._step.settle(place, iterations=1)
+                if self._guard is not None and isinstance(error, PenstockError):
+                    self._guard.cleaned("model.result", error)
+                raise
+            within, over = _split(self._cost(reply.usage), asked)
+            self._step.settle(place, **within, iterations=1)
             cost = self._models.prices.cost(self._model.name, reply.usage)
+            usd = None if cost is None else format(cost, "f")
             await self._step.note(_line(turn, self._model.name, reply, cost))
-            return {
-                **reply.to_json(),
-                "asked": self._model.name,
-                "cost_usd": None if cost is None else format(cost, "f"),
-            }
+            mark = None
+            if self._guard is not None:
+                reply, mark = await look_over(self._guard, name, reply, self._model.name, usd)
+            kept = {**reply.to_json(), "asked": self._model.name, "cost_usd": usd}
+            return kept if mark is None else {**kept, "held": mark}
 
-        reply = Reply.from_json(await self._step.once(f"model:{turn}", call))
-        if more:  # the answer is kept and paid for, whatever the limit says now
-            await self._step.spend(**self._cost(Usage(0, more)))
+        kept = await self._step.once(name, call)
+        if over:  # the answer is kept and paid for, whatever the limit says now
+            await self._step.spend(**over)
+        reply = Reply.from_json(kept)
+        if self._guard is not None:
+            self._guard.spent(reply.usage.total, kept.get("cost_usd"))
+            if "held" in kept:
+                shown = {"text": reply.text, "calls": [shown_call(one) for one in reply.calls]}
+                await self._guard.passed("model.result", name, kept["held"], {"model": self._model.name}, shown)
         return reply
 
-    def _cost(self, usage: Usage) -> dict[str, float]:
+    def _request(self, turn: int) -> Request:
+        tools = (*self._toolbox.specs, *((self._answer.tool,) if self._answer.tool else ()))
+        return Request(
+            tuple(self._said),
+            self._system,
+            tools,
+            self._answer.tool is not None,
+            self._config.max_tokens,
+            self._config.temperature,
+            self._config.request_seconds,
+            f"{self._step.key}:model:{turn}",
+        )
+
+    async def _look_over(self, name: str, turn: int) -> None:
+        """What is said for the first time, as policies let it be said."""
+        assert self._guard is not None
+        reserved = _estimate(self._request(turn))
+        cost = self._models.prices.cost(self._model.name, reserved)
+        about = {
+            "model": self._model.name,
+            "turn": turn,
+            "tokens": reserved.total,
+            "usd": None if cost is None else format(cost, "f"),
+        }
+        self._system, self._said = await self._sent.look_over(self._guard, name, about, self._system, self._said)
+
+    def _cost(self, usage: Usage) -> dict[str, float | str]:
         cost = self._models.prices.cost(self._model.name, usage)
-        return {"tokens": usage.total} if not cost else {"tokens": usage.total, "usd": float(cost)}
+        return {"tokens": usage.total} if not cost else {"tokens": usage.total, "usd": format(cost, "f")}
 
     async def _answered(self, turn: int, request: Request) -> Reply:
-        if self._live is None:
+        text = self._guard.live() if self._guard is not None else None
+        if self._live is None or (self._guard is not None and text is None):
             return await self._model.request(request)
         async with aclosing(self._model.stream(request)) as stream:
             async for piece in stream:
                 if isinstance(piece, Reply):
+                    if text is not None and (rest := text.rest()):
+                        self._live({"turn": turn, "text": rest})
                     return piece
-                self._live({"turn": turn, "again": True} if piece.again else {"turn": turn, "text": piece.text})
+                if piece.again:
+                    text = self._guard.live() if self._guard is not None else None
+                    self._live({"turn": turn, "again": True})
+                elif shown := piece.text if text is None else text.more(piece.text):
+                    self._live({"turn": turn, "text": shown})
         raise StepFailed("the model's stream ended without an answer", code="agent.no_answer")
 
     # ------------------------------------------------------------------------------------------------------ using tools
@@ -211,17 +257,51 @@ class _Talk:
         call = reply.calls[number]
         # The reply is kept, so its calls have their places for ever. Ids alone may be double, empty, or of any length.
         name = f"tool:{turn}.{number + 1}:{call.id[:ID]}"
+        about, touches = self._toolbox.about(call.name)
 
         async def made() -> dict[str, Any]:
             within: Any = Within(self._step, name)
+            if self._guard is None:
+                return await self._called(within, turn, call)
+            try:
+                given = await self._guard.before(
+                    "tool.call", name, call.arguments, {**about, "arguments": call.arguments}, touches
+                )
+            except Refused as refused:
+                return {"text": refused.message, "failed": True, "refused": True}
+            kept = await self._called(within, turn, Call(call.id, call.name, given, call.written))
+            try:
+                more = {**about, "arguments": given, "text": kept["text"], "failed": kept["failed"]}
+                text, mark = await self._guard.after("tool.result", name, kept["text"], more, touches)
+            except Refused as refused:
+                return {"text": refused.message, "failed": True}
+            return {**kept, "text": text} if mark is None else {**kept, "text": text, "held": mark}
+
+        kept = await self._step.once(name, made)
+        if self._guard is not None:
+            if not kept.get("refused"):
+                self._guard.touched.update(touches)
+            if "held" in kept:
+                try:
+                    await self._guard.passed("tool.result", name, kept["held"], about, kept["text"])
+                except Refused as refused:
+                    return Result(call.id, call.name, refused.message, True)
+        return Result(call.id, call.name, kept["text"], kept["failed"])
+
+    async def _called(self, within: Any, turn: int, call: Call) -> dict[str, Any]:
+        try:
             result = await self._toolbox.call(within, call)
+        except PenstockError as error:
+            if self._guard is not None:
+                self._guard.cleaned("tool.result", error)
+            raise
+        if self._guard is None:
             await self._step.note(
                 f"turn {turn}: {call.name}" + (f" failed: {result.text[:200]}" if result.failed else "")
             )
-            return {"text": result.text, "failed": result.failed}
-
-        kept = await self._step.once(name, made)
-        return Result(call.id, call.name, kept["text"], kept["failed"])
+        else:  # what it said was not looked at yet
+            await self._step.note(f"turn {turn}: {call.name}" + (" failed" if result.failed else ""))
+        return {"text": result.text, "failed": result.failed}
 
 
 def _system(config: AgentConfig) -> str:
@@ -260,6 +340,13 @@ def _estimate(request: Request) -> Usage:
         if isinstance(turn, Reply):
             size += sum(len(orjson.dumps(call.arguments)) for call in turn.calls)
     return Usage(size // CHARACTERS + 16, request.max_tokens or EXPECTED)
+
+
+def _split(cost: dict[str, Any], reserved: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What of `cost` was reserved, and what goes beyond it."""
+    amounts = {name: (Decimal(str(amount)), Decimal(str(reserved.get(name, 0)))) for name, amount in cost.items()}
+    within = {name: format(min(used, least), "f") for name, (used, least) in amounts.items()}
+    return within, {name: format(used - least, "f") for name, (used, least) in amounts.items() if used > least}
 
 
 def _line(turn: int, model: str, reply: Reply, cost: Decimal | None) -> str:

@@ -10,8 +10,8 @@ import asyncio
 import inspect
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -39,6 +39,9 @@ class ToolChoice(BaseModel):
     name: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The name the model sees.")
     description: str | None = Field(None, description="What the model is told about it.")
     parameters: dict[str, Any] | None = Field(None, description="A function's arguments, as a JSON Schema.")
+    touches: list[Literal["private", "untrusted", "sends"]] = Field(
+        [], description="What a function does: reads private data, sees untrusted text, sends something out."
+    )
 
     @model_validator(mode="after")
     def _one(self) -> ToolChoice:
@@ -46,6 +49,8 @@ class ToolChoice(BaseModel):
             raise ValueError("name either a function, or a server, a tool or capabilities")
         if self.parameters is not None and self.function is None:
             raise ValueError("parameters are for functions; a server's tool has its own")
+        if self.touches and self.function is None:
+            raise ValueError("touches is for functions; what a server's tools do stands with the server")
         return self
 
 
@@ -62,6 +67,8 @@ class _Tool:
     spec: ToolSpec
     call: Callable[[StepContext, dict[str, Any]], Awaitable[Any]]
     shape: Shape | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+    touches: frozenset[str] = frozenset()
 
 
 class Toolbox:
@@ -88,7 +95,9 @@ class Toolbox:
                 self._add_function(choice, choice.function)
         for found in listed:
             spec = ToolSpec(self._free(found["name"], found["server"]), found["description"], found["parameters"])
-            self._tools[spec.name] = _Tool(spec, self._remote(found["server"], found["tool"]))
+            about = {"tool": found["tool"], "server": found["server"]}
+            call = self._remote(found["server"], found["tool"])
+            self._tools[spec.name] = _Tool(spec, call, None, about, self._manifest(found["server"], found["tool"]))
 
     async def _list(self, choices: list[ToolChoice]) -> list[dict[str, Any]]:
         out: list[dict[str, Any]] = []
@@ -129,7 +138,18 @@ class Toolbox:
                 raise StepFailed(message, code="agent.tool_waits", retryable=False)
             return result.output if isinstance(result, Done) else result
 
-        self._tools[spec.name] = _Tool(spec, run, Shape(parameters, "agent.bad_tool", "/tools"))
+        shape = Shape(parameters, "agent.bad_tool", "/tools")
+        about = {"tool": function, "function": function}
+        self._tools[spec.name] = _Tool(spec, run, shape, about, frozenset(choice.touches))
+
+    def about(self, name: str) -> tuple[dict[str, Any], frozenset[str]]:
+        """What policies are told of a tool that the model calls by `name`: {tool, server or function}, and what it touches."""
+        tool = self._tools.get(name)
+        return ({"tool": name}, frozenset()) if tool is None else ({"tool": name, **tool.about}, tool.touches)
+
+    def _manifest(self, server: str, tool: str) -> frozenset[str]:
+        manifest = getattr(self._servers, "manifest", None)
+        return frozenset(manifest(server, tool)) if manifest is not None else frozenset()
 
     def add(self, tool: Own) -> None:
         spec = ToolSpec(self._free(tool.spec.name, "crew"), tool.spec.description, tool.spec.parameters)
