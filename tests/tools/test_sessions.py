@@ -105,8 +105,8 @@ class TestResults:
 
     async def test_too_large_a_result_fails_that_call_only(self, each) -> None:
         servers, _ = each
-        with pytest.raises(TooLarge, match="32 MiB") as caught:
-            await servers.call("odd", "big", {"size": 33 << 20})
+        with pytest.raises(TooLarge, match="8 MiB") as caught:
+            await servers.call("odd", "big", {"size": 10 << 20})
         assert caught.value.code == "tool.result_too_large"
         assert len((await servers.call("odd", "big", {"size": 1 << 20}))["text"]) == 1 << 20
 

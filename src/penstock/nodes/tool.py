@@ -1,19 +1,29 @@
 """One MCP call.
 
-The document says what is needed (a capability) or who does it (a server and a tool); the registry decides, and the log
-tells what it decided. A call of a tool that only reads may be made again after a crash; any other is kept the moment it
-returns and never made twice.
+The document says what is needed (a capability) or who does it (a server and a tool). The router decides, the journal says why
+(`route.chosen`), and the decision is kept: replayed, it is the same. A call of a tool that only reads may be made again after a
+crash; any other is kept the moment it returns and never made twice.
+
+When the chosen server is gone, another that offers the same does it, if that can do no harm: when the call never got there, or
+when the tool only reads or may be repeated. Any other call may have had its effect, so it fails by name, and the step's retry makes
+it again at the same server, with the same idempotency key. A server marked as a fallback is used with consent only.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ..errors import Unavailable
+from ..errors import PenstockError
 from ..ports import Done, StepContext
 from ..tools.registry import Servers
+from ..tools.routing import Wanted
+from ..tools.session import Repeatable, Unreached
+from ..tools.standing import FAULTS
+from .tool_route import Route, Router
+
+MOST = 20  # servers that one step tries
 
 
 class ToolConfig(BaseModel):
@@ -21,11 +31,17 @@ class ToolConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    capabilities: list[str] = Field([], description="What the server must offer; the first one names the tool.")
+    capabilities: list[str] = Field(
+        [], description="What the server must offer, all of it; the first one names the tool."
+    )
     server: str | None = Field(None, description="A server by name, instead of any that fits.")
     tool: str | None = Field(None, description="A tool by name, instead of the capability's.")
     arguments: dict[str, Any] = Field({}, description="The tool's arguments, checked against its own schema.")
     timeout_seconds: float | None = Field(None, gt=0, le=86_400, description="For this call; by default the server's.")
+    prefer: list[str] = Field([], max_length=20, description="Servers to choose before others, the best first.")
+    fallback: Literal["ask", "allowed", "denied"] | None = Field(
+        None, description="Whether a server marked as a fallback may be used; by default its own setting says."
+    )
 
     @model_validator(mode="after")
     def _says_what(self) -> ToolConfig:
@@ -45,21 +61,55 @@ class Tool:
         self._servers = servers
 
     async def run(self, step: StepContext, config: ToolConfig) -> Done:
-        """Raises what `Servers.resolve` and `Servers.call` raise."""
+        """Raises what routing raises (see `Discovery.refusal`), what `Servers.call` raises, and Refused
+        `tool.consent_denied`."""
+        wanted = Wanted(
+            tuple(config.capabilities),
+            config.tool,
+            config.server,
+            tuple(config.prefer),
+            config.fallback,
+            _patience(config),
+        )
+        router = Router(self._servers, step, wanted)
         try:
-            server, tool = await self._servers.resolve(config.capabilities, config.server, config.tool)
-            reads = (await self._servers.tool(server.name, tool)).read_only
-        except Unavailable:
-            # The answer may be kept already, and then it does not matter that the server is gone.
-            return Done(await step.once("call", lambda: self._blind(step, config)))
-        await step.note(f"{server.name}/{tool}")
-        if reads:
-            return Done(await self._call(step, config, server.name, tool))
-        return Done(await step.once("call", lambda: self._call(step, config, server.name, tool)))
+            route = await router.first()
+        except PenstockError:
+            kept = await router.kept("call")  # it was made before anybody kept routes
+            if kept is None:
+                raise
+            return Done(kept)
+        while True:
+            await step.note(f"{route.server}/{route.tool}")
+            try:
+                return Done(await self._result(step, config, route, router))
+            except PenstockError as error:
+                if len(router.tried) >= MOST or not _elsewhere(error, route):
+                    raise
+                route = await router.another(route, error)
 
-    async def _call(self, step: StepContext, config: ToolConfig, server: str, tool: str) -> Any:
-        return await self._servers.call(server, tool, config.arguments, config.timeout_seconds, key=step.key)
+    async def _result(self, step: StepContext, config: ToolConfig, route: Route, router: Router) -> Any:
+        async def call() -> Any:
+            return await self._servers.call(
+                route.server,
+                route.tool,
+                config.arguments,
+                config.timeout_seconds,
+                key=step.key,
+                group=step.group,
+                met=router.met,
+            )
 
-    async def _blind(self, step: StepContext, config: ToolConfig) -> Any:
-        server, tool = await self._servers.resolve(config.capabilities, config.server, config.tool)
-        return await self._call(step, config, server.name, tool)
+        return await call() if route.reads else await step.once("call", call)
+
+
+def _patience(config: ToolConfig) -> float:
+    return min(60.0, config.timeout_seconds or 60.0)
+
+
+def _elsewhere(error: PenstockError, route: Route) -> bool:
+    """Whether the call may be made at another server. One that was chosen by an earlier delivery or attempt may have been
+    made by it."""
+    if route.repeats:
+        return error.code in FAULTS or isinstance(error, Unreached | Repeatable)
+    return route.fresh and isinstance(error, Unreached | Repeatable)

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, cast
 
 import httpx2
 
-from .limits import RESULT_LIMIT, SESSION_GONE, UNREACHABLE
+from .limits import SESSION_GONE, UNREACHABLE, UNSENT
 
 if TYPE_CHECKING:
     from .config import ServerConfig
+
+CONNECT_SECONDS = 1.75
 
 
 class BodyTooLarge(httpx2.StreamError, httpx2.SSEError):
@@ -31,15 +33,15 @@ class _Broken(httpx2.StreamError, httpx2.SSEError):
 
 
 class _Bounded(httpx2.AsyncByteStream):
-    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
-        self._inner = inner
+    def __init__(self, inner: httpx2.AsyncByteStream, longest: int) -> None:
+        self._inner, self._longest = inner, longest
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         size = 0
         try:
             async for chunk in self._inner:
                 size += len(chunk)
-                if size > RESULT_LIMIT:
+                if size > self._longest:
                     raise BodyTooLarge
                 yield chunk
         except httpx2.TransportError as error:
@@ -50,8 +52,10 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 class _Contained(httpx2.AsyncBaseTransport):
-    def __init__(self) -> None:
-        self._inner = httpx2.AsyncHTTPTransport()
+    def __init__(self, config: ServerConfig) -> None:
+        self._longest = config.max_result_bytes
+        limits = httpx2.Limits(max_connections=config.parallel + 8, max_keepalive_connections=16)
+        self._inner = httpx2.AsyncHTTPTransport(limits=limits)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if request.method != "POST":
@@ -59,7 +63,9 @@ class _Contained(httpx2.AsyncBaseTransport):
         try:
             response = await self._inner.handle_async_request(request)
         except httpx2.TransportError as error:
-            return _answer(502, f"no connection: {type(error).__name__} {error}".rstrip())
+            unsent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
+            message = f"no connection: {type(error).__name__} {error}".rstrip()
+            return _answer(502, message, UNSENT if unsent else UNREACHABLE)
         status = response.status_code
         if status == 404 and "mcp-session-id" in request.headers:
             await response.aclose()
@@ -67,7 +73,7 @@ class _Contained(httpx2.AsyncBaseTransport):
         if status >= 400 and "json" not in response.headers.get("content-type", "").lower():
             await response.aclose()
             return _answer(status, f"HTTP {status} {response.reason_phrase}")
-        response.stream = _Bounded(cast("httpx2.AsyncByteStream", response.stream))
+        response.stream = _Bounded(cast("httpx2.AsyncByteStream", response.stream), self._longest)
         return response
 
     async def aclose(self) -> None:
@@ -81,10 +87,10 @@ def _answer(status: int, message: str, code: int = UNREACHABLE) -> httpx2.Respon
 
 def http_client(config: ServerConfig) -> httpx2.AsyncClient:
     """A client for one server: its headers, no proxy from the environment, and no time limit on reading (each call has
-    its own)."""
+    its own). The limit on connecting leaves time to go elsewhere."""
     return httpx2.AsyncClient(
-        transport=_Contained(),
+        transport=_Contained(config),
         headers=config.headers,
-        timeout=httpx2.Timeout(10.0, read=None, write=60.0, pool=None),
+        timeout=httpx2.Timeout(CONNECT_SECONDS, read=None, write=60.0, pool=None),
         trust_env=False,
     )

@@ -6,7 +6,7 @@ is replaced by a JSON-RPC error with a code of our own, and only the request it 
 
 from __future__ import annotations
 
-RESULT_LIMIT = 32 << 20  # bytes of one message
 TOO_LARGE = -32_960  # outside the range JSON-RPC and MCP reserve
 UNREACHABLE = -32_961
 SESSION_GONE = -32_962
+UNSENT = -32_963  # nothing of the request reached the server

@@ -16,7 +16,6 @@ import anyio
 
 from ..errors import Unavailable
 from .config import ServerConfig
-from .limits import RESULT_LIMIT
 from .stdio import Child, child_streams, start_child
 
 if TYPE_CHECKING:
@@ -29,6 +28,12 @@ _LAST_WORDS_SECONDS = 1.0
 class Repeatable(Unavailable):
     """The session is gone, and to make the call again over a new one does no harm: it never left, or its tool only
     reads."""
+
+    code = "tool.server_died"
+
+
+class Unreached(Unavailable):
+    """The call never got to the server: it may be made elsewhere."""
 
     code = "tool.server_died"
 
@@ -114,11 +119,15 @@ class Session:
 
             from .http import http_client  # noqa: PLC0415
 
-            client = await stack.enter_async_context(http_client(config))
-            streams = streamable_http_client(config.url or "", http_client=client, max_sse_event_size=RESULT_LIMIT)
+            http, longest = await stack.enter_async_context(http_client(config)), config.max_result_bytes
+            streams = streamable_http_client(config.url or "", http_client=http, max_sse_event_size=longest)
         from mcp import Client  # noqa: PLC0415
 
-        return await stack.enter_async_context(Client(streams, mode=config.protocol, cache=None))
+        client = Client(streams, mode=config.protocol, cache=None, message_handler=self._heard)
+        return await stack.enter_async_context(client)
+
+    async def _heard(self, message: Any) -> None:
+        """What the server says without being asked."""
 
     async def _until_over(self) -> None:
         if self.child is None:
@@ -157,13 +166,13 @@ class Session:
         told = f": {_innermost(reason)}" if reason is not None and self.child is None else ""
         return Unavailable(f"server {self.config.name!r} ended{end}{told}{self._noise()}", code="tool.server_died")
 
-    def _broken(self, error: BaseException | None) -> Unavailable:
+    def _broken(self, error: BaseException | None) -> Unreached:
         reason = _innermost(error) if error is not None else "it was closed before it answered"
         silent = isinstance(error, TimeoutError)
         if not silent and self.child is not None and (status := self.child.returncode) is not None:
             reason = f"it ended with {'signal' if status < 0 else 'exit status'} {abs(status)}"
         message = f"server {self.config.name!r} could not be started: {reason}{self._noise()}"
-        return Unavailable(message, code="tool.server_broken")
+        return Unreached(message, code="tool.server_broken")
 
     def _noise(self) -> str:
         if self.child is None:

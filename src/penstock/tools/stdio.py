@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from .limits import RESULT_LIMIT, TOO_LARGE
+from .limits import TOO_LARGE
 
 if TYPE_CHECKING:
     from .config import ServerConfig
@@ -36,7 +36,8 @@ _ID = re.compile(rb'"id"\s*:\s*(\d+|"(?:[^"\\]|\\.)*")')
 class Child(asyncio.SubprocessProtocol):
     """A running server: its lines out, its last words, and its end (`ended`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int) -> None:
+        self._longest = longest  # bytes of a line
         self.ended = asyncio.Event()  # stdout is closed: nothing more will be said
         self.exited = asyncio.Event()
         self.returncode: int | None = None
@@ -102,7 +103,7 @@ class Child(asyncio.SubprocessProtocol):
             self._dropping = (self._dropping[0], self._dropping[1] + len(data))
             return
         self._part += data
-        if len(self._part) > RESULT_LIMIT:
+        if len(self._part) > self._longest:
             self._dropping = (bytes(self._part[:_EDGE]), len(self._part))
             self._part = self._part[-_EDGE:]
 
@@ -174,7 +175,7 @@ async def start_child(config: ServerConfig) -> Child:
     """Start the server's process. Raises OSError when there is no such program, ValueError for a NUL in its words."""
     loop = asyncio.get_running_loop()
     _, child = await loop.subprocess_exec(
-        Child,
+        lambda: Child(config.max_result_bytes),
         cast("str", config.command),
         *config.args,
         env=config.environment(),
