@@ -13,7 +13,7 @@ import importlib.resources
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -133,7 +133,14 @@ class Penstock:
         signing = SigningKeys(self.vault, self.clock)
         self.desk = Desk(self.registry, self.artifacts, signing, self.clock, settings.public_url)
         self.worker_tokens = WorkerTokens(self.registry, self.clock)
-        self.servers = Servers(read_servers(settings.data / "servers.json"))
+        file = settings.data / "servers.json"
+        self.servers = Servers(
+            read_servers(file),
+            registry=self.registry,
+            read=changes_of(file),
+            secret=self.vault.get,
+            clock=self.clock,
+        )
         self.kinds = {**load_kinds(self.servers, settings), **self._given}
         self.control = Control(
             journal,
@@ -164,7 +171,10 @@ class Penstock:
         self.executor.begin()
         if not shared:
             await self.control.recover()
-        self._tasks = [asyncio.create_task(self.control.run(), name="penstock-sweep")]
+        self._tasks = [
+            asyncio.create_task(self.control.run(), name="penstock-sweep"),
+            asyncio.create_task(self.servers.probe_forever(), name="penstock-probes"),
+        ]
 
     async def _budgets(self, group: str) -> dict[str, dict[str, Any]]:
         return await self.registry.list(group, "budgets")
@@ -266,6 +276,29 @@ def read_servers(file: Path) -> list[ServerConfig]:
         return parse_servers(orjson.loads(text))
     except orjson.JSONDecodeError as error:
         raise Invalid(f"{file.name} is not JSON: {error}", code="server.invalid") from None
+
+
+def changes_of(file: Path) -> Callable[[], list[ServerConfig] | None]:
+    """What `read_servers` says, each time the file is another than at the last call; None while it is the same."""
+
+    def stamp() -> tuple[int, int, int] | None:
+        try:
+            found = file.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    seen = stamp()
+
+    def read() -> list[ServerConfig] | None:
+        nonlocal seen
+        now = stamp()
+        if now == seen:
+            return None
+        seen = now
+        return read_servers(file)
+
+    return read
 
 
 def packaged_workflows() -> dict[str, str]:
