@@ -22,8 +22,8 @@ from .source import reached
 
 DOTTED = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 OTHER = re.compile(
-    r".*\.(json|txt|md|db|key|html|py|yaml|sql|mod|sum)|http\.(disconnect|response\..*)|(penstock|os|mcp|cel)\..*"
-    r"|code\.(files|read|scan|graph)"
+    r".*\.(json|txt|md|db|key|html|py|yaml|sql|mod|sum)|http\.(disconnect|request|response\..*)|(penstock|os|mcp|cel)\..*"
+    r"|chat\.completion(\.chunk)?|code\.(files|read|scan|graph)"
 )
 ROOTS: dict[str, type[PenstockError]] = {
     name: one for name, one in vars(nouns).items() if isinstance(one, type) and issubclass(one, PenstockError)
@@ -73,6 +73,7 @@ MEANINGS = {
     "tool.schema": "The schema of the tool is not right.",
     "file.unreadable": "The file cannot be read, and why.",
     "out.unwritable": "The file cannot be written, and why.",
+    "chat.unsupported": "The request asks for what no workflow does; `param` says where.",
     "etag.invalid": "`If-Match` is not one entity tag in double quotes, or `If-None-Match` is not `*`.",
     "method.not_allowed": "This method is not possible at this address.",
     "route.not_found": "There is nothing at this address.",
@@ -93,6 +94,8 @@ FAMILIES = {
     "limit": "Limits",
     "limits": "Limits, as written",
     "spend": "Spending",
+    "call": "Calls of tools and models",
+    "chat": "Chats: from messages to inputs",
     "fork": "Forks",
     "approval": "Approvals",
     "dead_letter": "Dead letters",

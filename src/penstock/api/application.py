@@ -7,6 +7,7 @@ import os
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from .. import __version__
 from ..errors import PenstockError
@@ -17,6 +18,7 @@ from . import (
     face,
     health,
     inventory,
+    openai,
     openapi,
     problems,
     remote,
@@ -24,7 +26,9 @@ from . import (
     workflows,
 )
 from .auth import Door, ensure_token
+from .calls import Calls
 from .core import Core
+from .mcp_server import PATH, McpEndpoint
 from .pages import Pages
 from .stream import Streams
 
@@ -47,6 +51,7 @@ def create_app(core: Core) -> FastAPI:
     app.state.core = core
     app.state.streams = Streams(core)
     app.state.pages = Pages(core.journal, core.runs)
+    app.state.calls = Calls(core, app.state.streams)
     app.state.registry, app.state.metrics = health.register(core, app.state.streams)
     app.state.refusals = remote.Refusals()
     app.state.registry.register(app.state.refusals)
@@ -59,7 +64,10 @@ def create_app(core: Core) -> FastAPI:
     app.add_exception_handler(RequestValidationError, problems.on_bad_request)
     host = core.settings.host
     hosts = [os.uname().nodename] if host in _ANYWHERE else [host]
+    app.include_router(openai.router)
+    app.router.routes.append(Route(PATH, McpEndpoint(app.state.calls, hosts), include_in_schema=False))
     app.include_router(face.router)  # the last: it takes every address that is nothing else's
     app.add_middleware(Door, token=ensure_token(core.settings.token, core.settings.data), hosts=hosts)
+    app.add_middleware(openai.Dialect)
     openapi.install(app)
     return app
