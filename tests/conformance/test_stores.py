@@ -12,6 +12,7 @@ import pytest
 from penstock.bus.embedded import EmbeddedBus
 from penstock.stores.catalog import RunList, WorkflowCatalog
 from penstock.stores.objects import Objects
+from penstock.stores.registry import NamedThings, Sums
 from penstock.stores.vault import SealedVault
 from penstock.testing import conformance
 from penstock.testing.conformance import Law
@@ -43,6 +44,18 @@ async def test_workflows(law: Law, place: Place, clock: Any) -> None:
 async def test_vault(law: Law, place: Place, clock: Any, tmp_path: Path) -> None:
     place.skip_unless_it_lasts(law)
     await law(place.opening(lambda database, _: SealedVault(database, tmp_path / "vault.key", clock)))
+
+
+@pytest.mark.parametrize("law", conformance.REGISTRY, ids=str)
+async def test_registry(law: Law, place: Place, clock: Any) -> None:
+    place.skip_unless_it_lasts(law)
+    await law(place.opening(lambda database, _: NamedThings(database, clock)))
+
+
+@pytest.mark.parametrize("law", conformance.USAGE, ids=str)
+async def test_usage(law: Law, place: Place) -> None:
+    place.skip_unless_it_lasts(law)
+    await law(place.opening(lambda database, journal: (journal, Sums(database))))
 
 
 @pytest.mark.parametrize("law", conformance.BUS, ids=str)

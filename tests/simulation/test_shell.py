@@ -3,98 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Callable, Coroutine
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict
+from tests.simulation.shell import ONE, Do, Shell, flow, nothing, play
 
 from penstock.bus.embedded import EmbeddedBus
-from penstock.control import Control, Start
 from penstock.engine import events as ev
-from penstock.engine.workflow import Workflow, parse
 from penstock.errors import Conflict, Invalid, NotFound, StepFailed, Unavailable
 from penstock.executor import Executor
-from penstock.nodes.human import Human
-from penstock.nodes.subflow import Subflow
-from penstock.nodes.wait import WaitKind
 from penstock.ports import Message, Work
-from penstock.stores.catalog import RunList
-from penstock.stores.journal_sqlite import SqliteJournal
-from penstock.stores.sqlite import Sqlite, create_schema
-from penstock.testing.simulation import EPOCH, Objects, run_virtual
-
-
-class Anything(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-
-class Do:
-    """A kind that does what the test's function says."""
-
-    name: ClassVar[str] = "do"
-    Config: ClassVar[type[BaseModel]] = Anything
-    literal: ClassVar[frozenset[str]] = frozenset()
-
-    def __init__(self, does: Callable[[Any], Coroutine[Any, Any, Any]]) -> None:
-        self.does = does
-
-    async def run(self, step: Any, config: Any) -> Any:
-        return await self.does(step)
-
-
-class Shell:
-    def __init__(
-        self,
-        does: Callable[[Any], Coroutine[Any, Any, Any]],
-        *flows: Workflow,
-        running: int = 100,
-        database: Sqlite | None = None,
-    ) -> None:
-        self.flows = {flow.name: flow for flow in flows}
-        self.database = database or Sqlite(":memory:")
-        if database is None:
-            create_schema(self.database._writer)
-        self.objects: dict[str, bytes] = {}
-        ids = itertools.count(1)
-        clock = lambda: EPOCH + asyncio.get_running_loop().time()  # noqa: E731
-        self.journal, self.bus = SqliteJournal(self.database), EmbeddedBus()
-        self.runs = RunList(self.database, clock)
-        artifacts = Objects(self.objects)
-        self.control = Control(
-            self.journal, self.runs, self.bus, artifacts, self.version, clock, lambda: f"run-{next(ids):05d}", running
-        )
-        kinds = {"do": Do(does), "human": Human(clock), "wait": WaitKind(clock), "subflow": Subflow()}
-        self.executor = Executor(self.bus, self.control, kinds, artifacts, None, clock, "e1")  # type: ignore[arg-type]
-        self.executor.begin()
-        self.sweeping = asyncio.create_task(self.control.run())
-
-    async def version(self, group: str, slug: str, number: int) -> tuple[int, Workflow]:
-        if slug not in self.flows:
-            raise NotFound(f"no workflow {slug!r}", code="workflow.not_found")
-        return number or 1, self.flows[slug]
-
-    async def start(self, slug: str = "flow", **inputs: Any) -> str:
-        return await self.control.start(Start(self.flows[slug], 1, inputs))
-
-    async def kinds_of(self, run_id: str) -> list[str]:
-        return [e.kind for e in await self.journal.read(run_id)]
-
-
-def flow(nodes: dict[str, Any], edges: list[dict[str, Any]] | None = None, name: str = "flow", **rest: Any) -> Workflow:
-    return parse({"penstock": 1, "name": name, "nodes": nodes, "edges": edges or [], **rest})
-
-
-ONE = {"a": {"kind": "do", "with": {}}}
-
-
-def play(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    run_virtual(main())
-
-
-async def nothing(step: Any) -> None:
-    return None
+from penstock.testing.simulation import Objects
 
 
 def test_cancel_ends_the_steps_task_before_the_run_is_cancelled() -> None:

@@ -4,14 +4,20 @@ A `Feed` holds the newest frames of one run's journal while anyone listens to it
 each commit; a look at the journal each second covers commits made by other processes, and whatever a push did not say.
 Listeners pull: each knows the seq it has come to and takes what follows, so a slow one costs nobody anything; once it is
 further behind than the feed remembers, it reads the journal for itself. Nothing is dropped, and nothing is held for anyone.
+
+What steps say for the moment (pieces of a model's answer) goes out as frames without an id, to who listens at that moment. It
+is in no journal, and whoever is slow misses some: the kept answer has all of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 import orjson
 from starlette.responses import Response
@@ -27,6 +33,7 @@ log = logging.getLogger("penstock.api")
 HEARTBEAT = 15.0  # seconds between comments on a silent stream
 POLL = 1.0  # seconds between looks at the journal
 REMEMBERED = 4 * 1024 * 1024  # bytes of frames a feed holds
+SPOKEN = 500  # frames of the moment it holds
 CHUNK = 64 * 1024  # bytes sent at once
 PAGE = 500  # events read at once
 
@@ -36,6 +43,10 @@ _ENDED = {f"run.{status}": status for status in TERMINAL}
 def frame(event: Event) -> bytes:
     data = orjson.dumps(event_dict(event))
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.kind.encode(), data)
+
+
+def delta_frame(step: str, data: dict[str, Any]) -> bytes:
+    return b"event: delta\ndata: %s\n\n" % orjson.dumps({"step": step, "data": data})
 
 
 def end_frame(status: str) -> bytes:
@@ -51,9 +62,11 @@ class Feed:
         self.ended: str | None = None
         self.listeners = 0
         self.moved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.stop: Callable[[], None] = lambda: None
+        self.stop: Callable[[], Any] = lambda: None
         self._frames: list[bytes] = []
         self._size = 0
+        self._spoken: deque[bytes] = deque(maxlen=SPOKEN)
+        self.said = 0  # frames of the moment so far
         self._journal = journal
         self._reading = asyncio.Lock()
 
@@ -74,6 +87,17 @@ class Feed:
         if self._size > REMEMBERED:
             self._forget()
         self.wake()
+
+    def speak(self, step: str, data: dict[str, Any]) -> None:
+        """Pass on something of the moment."""
+        self._spoken.append(delta_frame(step, data))
+        self.said += 1
+        self.wake()
+
+    def spoken(self, after: int) -> bytes:
+        """What was said after the first `after` frames of the moment, as far as it is remembered."""
+        new = min(self.said - after, len(self._spoken))
+        return b"".join(itertools.islice(self._spoken, len(self._spoken) - new, None)) if new else b""
 
     def _forget(self) -> None:
         """Keep the newer half."""
@@ -133,7 +157,9 @@ class Streams:
             feed = self._feeds[row.run_id] = Feed(row.run_id, after, self._core.journal)
             if row.status in TERMINAL and after == row.head:
                 feed.ended = row.status
-            feed.stop = self._core.control.watch(row.run_id, feed.push)
+            control = self._core.control
+            ends = (control.watch(row.run_id, feed.push), control.listen(row.run_id, feed.speak))
+            feed.stop = lambda: [end() for end in ends]
             if self._poller is None:
                 self._poller = asyncio.create_task(self._poll(), name="penstock-streams")
         feed.listeners += 1
@@ -218,18 +244,19 @@ class EventStream(Response):
             gone.cancel()
 
     async def _chunks(self, feed: Feed, gone: asyncio.Task[None]) -> AsyncIterator[bytes]:
-        seq = self._after
+        seq, said = self._after, feed.said
         yield b"retry: 1000\n\n"
         while not gone.done() and not self._streams.closing:
+            spoken, said = feed.spoken(said), feed.said
             chunk, seq = await feed.following(seq)
-            if chunk:
-                yield chunk
+            if spoken or chunk:
+                yield spoken + chunk
             elif feed.ended is not None and seq >= feed.last:
                 yield end_frame(feed.ended)
                 return
             else:
-                await asyncio.wait([feed.moved, gone], timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
-                if seq >= feed.last:
+                done, _ = await asyncio.wait([feed.moved, gone], timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
+                if not done:
                     yield b": \n\n"
 
 

@@ -25,7 +25,9 @@ class _Queue:
 class EmbeddedBus:
     durable = False
 
-    def __init__(self) -> None:
+    def __init__(self, batch: int = BATCH) -> None:
+        """`batch`: messages a consumer gets at once, at most."""
+        self._batch = batch
         self._queues: dict[str, dict[str, _Queue]] = {}
         self._early: dict[str, list[Message]] = {}  # published before anyone consumed the topic
         self._closed = False
@@ -47,7 +49,7 @@ class EmbeddedBus:
             mine = groups[group] = _Queue(self._early.pop(topic, ()))
         while not self._closed:
             while mine.messages:
-                yield [mine.messages.popleft() for _ in range(min(len(mine.messages), BATCH))]
+                yield [mine.messages.popleft() for _ in range(min(len(mine.messages), self._batch))]
             mine.arrived.clear()
             await mine.arrived.wait()
 

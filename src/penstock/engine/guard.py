@@ -106,7 +106,7 @@ class Refusal:
 
 def may_spend(state: RunState, step: Step, cost: Mapping[str, Decimal], rooms: Sequence[Room] = ()) -> Refusal | None:
     """None, or the first limit that `cost` would pass: from the narrowest, a call's, to those that runs share."""
-    nothing = dict.fromkeys(COSTS, Decimal(0))
+    nothing: dict[str, Decimal] = {name: Decimal(0) for name in COSTS}
     of_node = state.workflow.nodes[step.node].limits or Limits()
     within = of_node.merge(state.limits.step)
     levels: tuple[tuple[str, Limits, Mapping[str, Decimal]], ...] = (
