@@ -76,7 +76,7 @@ class Discovery:
         tried: Mapping[str, str],
     ) -> None:
         """Ask until one that is ready offers it, or all have answered."""
-        waiting = {self._ask(config, group): config for config in unasked}
+        waiting = {self.ask(config, group): config for config in unasked}
         while waiting and not _any_ready(found, wanted):
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -90,7 +90,8 @@ class Discovery:
                     found[config.name] = one
         found |= {config.name: self._bare(config, group, out=NOT_ASKED) for config in waiting.values()}
 
-    def _ask(self, config: ServerConfig, group: str) -> asyncio.Task[PenstockError | None]:
+    def ask(self, config: ServerConfig, group: str) -> asyncio.Task[PenstockError | None]:
+        """Ask a server for its tools, once however many want to know; what comes of it is in its standing, or an error."""
         key = (group, config.name)
         task = self._asking.get(key)
         if task is None:

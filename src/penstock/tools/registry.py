@@ -28,6 +28,7 @@ from .standing import ANSWERS, FAULTS, GONE, Seen, Standing
 DEFAULT = "default"  # the group of who names none
 PATIENCE = 60.0  # seconds a call waits for its server's rate
 TICK = 0.5  # seconds between looks at what is due
+CATALOG = 5.0  # seconds a list of all tools waits for servers that were not asked yet
 MEASURED = 16  # of so many results one is measured
 
 Secret = Callable[[str, str], Awaitable[str]]  # (group, name): the value; raises NotFound
@@ -290,6 +291,16 @@ class Servers:
             standing.took(time.perf_counter() - began)
             standing.protocol = link.session.protocol_version
         return list(standing.tools.values())
+
+    async def catalog(self, group: str = DEFAULT, seconds: float = CATALOG) -> list[Standing]:
+        """Every server that is switched on, with its tools where they are known. Those whose tools are not known are asked,
+        all at the same time; who does not answer within `seconds` goes without."""
+        await self.fresh(group)
+        found = [self.standing(config.name, group) for config in self.configs(group) if config.enabled]
+        asked = [self.discovery.ask(one.config, group) for one in found if one.tools is None]
+        if asked:
+            await asyncio.wait(asked, timeout=seconds)
+        return found
 
     async def tool(self, server: str, name: str, group: str = DEFAULT, met: Met | None = None) -> Tool:
         """One tool. Raises NotFound `tool.no_server`, `tool.unknown`, Unavailable."""

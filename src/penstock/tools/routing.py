@@ -98,7 +98,8 @@ def _scored(one: Candidate, wanted: Wanted) -> Candidate:
         reasons.append(f"its rate allows the next call in {one.rate_wait:.1f} s")
     if one.fallback:
         reasons.append("a fallback, allowed" if one.consent else "a fallback, which needs consent")
-    return replace(one, score=round(score / 10 ** _tier(one), 4), reason="; ".join(reasons))
+    tier = _tier(one)
+    return replace(one, score=round(score / 10**tier, 3 + tier), reason="; ".join(reasons))
 
 
 def _refusal(one: Candidate, wanted: Wanted) -> str:
