@@ -28,6 +28,7 @@ from .engine.state import RunState
 from .errors import Conflict, Invalid
 from .executor import Executor
 from .gate import Gate, Request
+from .guardrails.book import PolicyBook
 from .models.registry import Models
 from .nodes.agent import Agent
 from .nodes.code import Ceiling, Code
@@ -130,6 +131,8 @@ class Penstock:
         self.runs = RunList(database, self.clock)
         self.registry = NamedThings(database, self.clock)
         self.usage = Sums(database)
+        self.policies = PolicyBook(self.registry, settings.data / "policies.yaml", self.clock)
+        await self.policies.load()
         signing = SigningKeys(self.vault, self.clock)
         self.desk = Desk(self.registry, self.artifacts, signing, self.clock, settings.public_url)
         self.worker_tokens = WorkerTokens(self.registry, self.clock)
@@ -153,9 +156,10 @@ class Penstock:
             settings.running,
             shared,
             Purse(self.usage, self._budgets, self.clock),
+            self.policies.known,
         )
         checks = checks_of(self.vault, self.workflows, self.servers)
-        self.gate = Gate(self.control, self.workflows, self.runs, self.kinds, checks)
+        self.gate = Gate(self.control, self.workflows, self.runs, self.kinds, checks, self.policies)
         self.executor = Executor(
             self.bus,
             self.control,
@@ -190,6 +194,7 @@ class Penstock:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.control.close()
+        await self.policies.close()
         await self.bus.close()
         for one in (*self.kinds.values(), self.servers):
             if (close := getattr(one, "aclose", None)) is not None:

@@ -733,6 +733,7 @@ class Control:
                 again=step.losses > 0,
                 timeout=node.timeout,
                 kept=step.kept or {},
+                run=guard.about(state),
                 policies=self._policies(state.group),
                 limits=guard.bounds(state, node),
             )

@@ -26,6 +26,7 @@ from .engine.events import SAID, Fact, SpendRefused
 from .engine.scope import SPILLED
 from .engine.state import LEASE
 from .errors import Invalid, PenstockError, Refused, StepFailed, TimedOut, Unavailable
+from .guardrails.forms import Known
 from .ports import Artifacts, Bus, Clock, Done, Message, NodeKind, Vault, Wait, Work
 from .spill import SPILL
 
@@ -33,7 +34,6 @@ OUTPUT = 32 * 1024 * 1024  # bytes of JSON an output may have at all
 NOTES = 2_000  # lines of log a step may write
 NOTE = 4_000  # characters of one line
 SHORT = 0.25  # seconds after which a step is said to have started
-REDACTED = "[redacted]"
 
 
 class Reports(Protocol):
@@ -286,7 +286,6 @@ class _Context:
     __slots__ = (
         "_claimed",
         "_executor",
-        "_held_back",
         "_lines",
         "_locks",
         "_secrets",
@@ -300,6 +299,7 @@ class _Context:
         "key",
         "limits",
         "policies",
+        "run",
         "run_id",
         "speak_at",
         "step_id",
@@ -315,7 +315,7 @@ class _Context:
         self.work = work
         self.run_id, self.step_id, self.group = work.run_id, work.step_id, work.group
         self.attempt, self.key, self.input = work.attempt, work.key, work.input
-        self.policies, self.limits = work.policies, work.limits
+        self.policies, self.limits, self.run = work.policies, work.limits, work.run
         self.deadline: float | None = None
         self.artifacts: list[dict[str, Any]] = []
         self.task: asyncio.Task[None] | None = None
@@ -326,8 +326,7 @@ class _Context:
         self.speak_at = self.taken_at + LEASE / 2
         self._lines: list[list[Any]] = []
         self._told = 0
-        self._secrets: list[str] | None = None
-        self._held_back: dict[Any, str] = {}
+        self._secrets: Known | None = None
         self._locks: dict[str, asyncio.Lock] | None = None
 
     # ------------------------------------------------------------------------------------------ for node kinds
@@ -360,6 +359,10 @@ class _Context:
         for fact in facts:
             if isinstance(fact, SpendRefused):
                 whose = f"this {fact.level} has" + (f" for the {fact.per}" if fact.per else "")
+                if fact.asked == "unknown":
+                    message = f"what this costs is not known, and {whose} a limit of usd: give the model a price, or limit tokens"
+                    detail = {"limit": "usd", "level": fact.level, "asked": "unknown", "left": fact.left}
+                    raise Refused(message, code="limit.unknown_price", detail=detail)
                 raise Refused(
                     f"the limit of {fact.limit} that {whose} is reached: {fact.asked} asked for, {fact.left} left",
                     code=f"limit.{fact.limit}",
@@ -374,18 +377,9 @@ class _Context:
         self._tell(news.Said(self.step_id, self.attempt, self.work.delivery, [self._cleaned(fact)]))
 
     def live(self, data: dict[str, Any]) -> None:
-        if self._secrets and isinstance(data.get("text"), str):
-            lane = (data.get("task"), data.get("turn"))
-            text = self.clean(self._held_back.pop(lane, "") + data["text"])
-            whole = len(text) - _begun(text, self._secrets)
-            if whole < len(text):  # it may be the beginning of a secret: wait for what follows
-                self._held_back[lane] = text[whole:]
-            if not whole:
-                return
-            data = {**data, "text": text[:whole]}
-        elif data.get("again"):
-            self._held_back.pop((data.get("task"), data.get("turn")), None)
-        self._executor.reports.live(self.run_id, self.step_id, self.clean(data))
+        shown = data if self._secrets is None else self._secrets.clean_live(data)
+        if shown is not None:
+            self._executor.reports.live(self.run_id, self.step_id, shown)
 
     async def wait_for(self, key: str, wait: Wait) -> Any:
         if key not in self.work.kept:
@@ -397,8 +391,9 @@ class _Context:
 
     async def secret(self, name: str) -> str:
         value = await self._executor.vault.get(self.group, name)
-        if value:
-            self._secrets = [*(self._secrets or ()), value]
+        if self._secrets is None:
+            self._secrets = Known()
+        self._secrets.add(value)
         return value
 
     async def note(self, text: str) -> None:
@@ -410,9 +405,8 @@ class _Context:
 
     async def save(self, name: str, data: bytes, mime: str = "application/octet-stream") -> dict[str, Any]:
         check_artifact_name(name)
-        if self._secrets:
-            for secret in self._secrets:
-                data = data.replace(secret.encode(), REDACTED.encode())
+        if self._secrets is not None:
+            data = self._secrets.clean_bytes(data)
         digest = await self._executor.artifacts.put(data)
         handle = {"artifact": digest, "name": name, "size": len(data), "mime": mime}
         self.artifacts = [a for a in self.artifacts if a["name"] != name] + [handle]
@@ -434,7 +428,7 @@ class _Context:
         self._executor.reports.tell(self.run_id, piece)
 
     def _cleaned(self, fact: Fact) -> Fact:
-        if self._secrets:
+        if self._secrets is not None:
             for one in dataclasses.fields(fact):
                 setattr(fact, one.name, self.clean(getattr(fact, one.name)))
         if getattr(fact, "step", self.step_id) != self.step_id or type(fact) not in SAID:
@@ -477,26 +471,7 @@ class _Context:
 
     def clean(self, value: Any) -> Any:
         """`value` without the secrets this step has seen."""
-        if not self._secrets:
-            return value
-        if isinstance(value, str):
-            for secret in self._secrets:
-                value = value.replace(secret, REDACTED)
-            return value
-        if isinstance(value, dict):
-            return {self.clean(k): self.clean(v) for k, v in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.clean(v) for v in value]
-        return value
-
-
-def _begun(text: str, secrets: Sequence[str]) -> int:
-    """How many characters at the end of `text` may be the beginning of a secret."""
-    for size in range(min(len(text), max(map(len, secrets)) - 1), 0, -1):
-        tail = text[-size:]
-        if any(secret.startswith(tail) for secret in secrets):
-            return size
-    return 0
+        return self._secrets.clean(value) if self._secrets is not None else value
 
 
 def check_artifact_name(name: str) -> None:

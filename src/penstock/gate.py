@@ -17,6 +17,7 @@ from .control import Control, Start
 from .engine import compare as comparison
 from .engine.workflow import Workflow, parse
 from .errors import Invalid, NotFound, Problem
+from .guardrails.book import PolicyBook
 from .imports import native
 from .ports import Draft, NodeKind, Runs, Version, Workflows
 from .preflight import Check, inspect
@@ -48,12 +49,14 @@ class Gate:
         runs: Runs,
         kinds: Mapping[str, NodeKind],
         checks: Sequence[tuple[str, Check]] = (),
+        policies: PolicyBook | None = None,
     ) -> None:
         self.control = control
         self.workflows = workflows
         self.runs = runs
         self.kinds = kinds
         self._checks = checks
+        self._policies = policies
         self._versions: OrderedDict[tuple[str, str, int], Workflow] = OrderedDict()
         self._drafts: OrderedDict[tuple[str, str, str], tuple[int, Workflow]] = OrderedDict()
 
@@ -116,7 +119,8 @@ class Gate:
 
     async def start(self, request: Request) -> str:
         """Begin a run; returns its id once it is durable. Raises NotFound; Invalid (`inputs.invalid`, `preflight.failed`) with
-        every problem, and then there is no run. In mode `validate_only` problems do not raise: they are the run's result."""
+        every problem; Refused (`policy.denied`, `policy.broken`); and then there is no run. In mode `validate_only` problems do
+        not raise: they are the run's result."""
         if request.mode not in MODES:
             raise Invalid(f"run_mode must be one of {', '.join(MODES)}", code="run.bad_mode")
         if request.version is None:
@@ -130,6 +134,8 @@ class Gate:
         if problems and request.mode != "validate_only":
             code = "inputs.invalid" if problems[0].code.startswith("inputs.") else "preflight.failed"
             raise Invalid(problems[0].message, code=code, problems=problems)
+        inputs, said = await self._admitted(request, inputs)
+        report = {**report, **said} if request.mode == "validate_only" else said or None
         return await self.control.start(
             Start(
                 workflow=workflow,
@@ -141,10 +147,18 @@ class Gate:
                 actor=request.actor,
                 trace=request.trace,
                 problems=[p.to_dict() for p in problems],
-                report=report if request.mode == "validate_only" else None,
+                report=report,
                 run_id=request.run_id,
             )
         )
+
+    async def _admitted(self, request: Request, inputs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The inputs as policies let them be journalled, and {policies: what they said}, {} if nothing."""
+        if self._policies is None:
+            return inputs, {}
+        run = {"workflow": request.workflow, "mode": request.mode, "actor": request.actor}
+        admitted = await self._policies.admit(request.group, run, inputs)
+        return admitted.inputs, {"policies": admitted.said} if admitted.said else {}
 
     async def preflight(self, workflow: Workflow, group: str) -> list[Problem]:
         """Everything that stands in the way of a run, all at once; the checks go on side by side."""

@@ -126,6 +126,10 @@ class Registry(Protocol):
         """By name, in the order of their bytes."""
         ...
 
+    async def groups(self, kind: str) -> list[str]:
+        """The groups that have any of this kind, sorted."""
+        ...
+
     async def delete(self, group: str, kind: str, name: str) -> bool:
         """Whether it was there: of several who delete it at once, one is told so."""
         ...
@@ -219,7 +223,8 @@ class Wait:
 @runtime_checkable
 class StepContext(Protocol):
     """What a node kind is given. `key` is the same on every delivery and retry of this step and differs for any other step:
-    pass it on as an idempotency key. `policies` are those of the run's group; `limits` says what bounds this step's spending
+    pass it on as an idempotency key. `run` says {workflow, version, mode, actor} and what the run had spent when the step was
+    sent: {tokens, usd}, usd as a decimal string. `policies` are those of the run's group; `limits` says what bounds this step's spending
     ({} for nothing): {call, step, run} -> {tokens, usd, iterations}."""
 
     run_id: str
@@ -232,6 +237,7 @@ class StepContext(Protocol):
 
     policies: Sequence[dict[str, Any]]
     limits: Mapping[str, Any]
+    run: Mapping[str, Any]
 
     async def once(self, key: str, call: Callable[[], Awaitable[Any]]) -> Any:
         """The JSON result of `call`, kept in the journal under `key` before this returns; a kept call is never made again,
@@ -387,6 +393,7 @@ class Work:
     attempt: int
     delivery: int  # 1, and one more each time the same attempt is sent again because its executor fell silent
     key: str
+    run: Mapping[str, Any] = field(default_factory=dict)  # {workflow, version, mode, actor, tokens, usd}: see StepContext
     again: bool = False  # an executor fell silent with this attempt: calls that are not kept may have been made
     timeout: float | None = None
     kept: dict[str, Any] = field(default_factory=dict)

@@ -99,7 +99,7 @@ class Refusal:
 
     level: str
     limit: str
-    asked: Decimal
+    asked: Decimal | None  # None: nobody knows how much it costs
     left: Decimal
     per: str | None = None
 
@@ -109,6 +109,7 @@ def may_spend(state: RunState, step: Step, cost: Mapping[str, Decimal], rooms: S
     nothing: dict[str, Decimal] = {name: Decimal(0) for name in COSTS}
     of_node = state.workflow.nodes[step.node].limits or Limits()
     within = of_node.merge(state.limits.step)
+    priceless = "tokens" in cost and "usd" not in cost  # what costs nobody knows how much is not free
     levels: tuple[tuple[str, Limits, Mapping[str, Decimal]], ...] = (
         ("call", (of_node.call or Limits()).merge(state.limits.call), nothing),
         ("step", within, step.spent or nothing),
@@ -119,11 +120,27 @@ def may_spend(state: RunState, step: Step, cost: Mapping[str, Decimal], rooms: S
             limit = getattr(limits, name)
             if limit is not None and used[name] + amount > Decimal(str(limit)):
                 return Refusal(level, name, amount, max(Decimal(str(limit)) - used[name], Decimal(0)))
+        if priceless and limits.usd is not None:
+            return Refusal(level, "usd", None, max(limits.usd - used["usd"], Decimal(0)))
     for room in rooms:
+        if priceless and room.limit == "usd":
+            return Refusal(room.level, "usd", None, max(room.most - room.used, Decimal(0)), room.per)
         amount = cost.get(room.limit)
         if amount is not None and room.used + amount > room.most:
             return Refusal(room.level, room.limit, amount, max(room.most - room.used, Decimal(0)), room.per)
     return None
+
+
+def about(state: RunState) -> dict[str, Any]:
+    """What a step, and the policies of its run, are told of the run."""
+    return {
+        "workflow": state.workflow.name,
+        "version": state.version,
+        "mode": state.mode,
+        "actor": state.actor,
+        "tokens": int(state.tokens),
+        "usd": format(Decimal(state.usd), "f"),
+    }
 
 
 def out_of_time(seconds: float) -> dict[str, Any]:

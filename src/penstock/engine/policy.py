@@ -278,6 +278,8 @@ def _read(name: Any, body: Any, problems: list[Problem], at: str | None = None) 
     if not isinstance(enabled, bool):
         wrong("enabled is true or false", "/enabled")
     when = _condition(body.get("when"), f"{at}/when", problems)
+    if when is not None and "inputs" in when.roots and points != ["run.start"]:
+        wrong("inputs are known at run.start alone", "/when", "on: [run.start]")
     if len(problems) > before:
         return None
     return Policy(name, frozenset(points), str(then), when, message, tuple(whats), priority, enabled)

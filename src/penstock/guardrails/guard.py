@@ -35,6 +35,9 @@ class Rules:
     def __init__(self, bodies: Sequence[Mapping[str, Any]]) -> None:
         self.broken: Said | None = None
         self.at: dict[str, tuple[Policy, ...]] = {}
+        if why := [body["broken"] for body in bodies if "broken" in body]:
+            self.broken = Said("policies", "deny", str(why[0]), broken=True)
+            return
         try:
             policies = parse_policies({body["name"]: {k: v for k, v in body.items() if k != "name"} for body in bodies})
         except (Invalid, KeyError, TypeError, AttributeError) as error:
@@ -160,7 +163,7 @@ class Guard:
     def _scope(
         self, point: str, call: Mapping[str, Any], found: Iterable[Found], touches: Collection[str]
     ) -> dict[str, Any]:
-        step, about = self._step, dict(getattr(self._step, "run", None) or {})
+        step, about = self._step, self._step.run
         usd, tokens = about.get("usd"), about.get("tokens", 0)
         known = None if usd is None or self._usd is None else Money(usd) + self._usd
         touched = {*self.touched, *touches}

@@ -20,17 +20,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..errors import PenstockError, Refused, StepFailed
 from ..guardrails.guard import Guard
-from ..models.port import FINAL, Asked, Call, Model, Reply, Request, Result, Results, Usage
+from ..models.port import FINAL, Asked, Call, Model, Reply, Request, Result, Results
 from ..models.registry import Models
 from ..ports import Done, StepContext
 from ..tools.registry import Servers
 from .agent_answer import Answer
 from .agent_guard import Sent, look_over, shown_call
+from .agent_rounds import Rounds
+from .agent_spend import Reservation, estimate
 from .agent_tools import Own, Toolbox, ToolChoice, Within
 from .function import Function
 
-EXPECTED = 256  # tokens of an answer that are reserved when nobody says how long it may be
-CHARACTERS = 3  # of a token, at least, in what is sent: an estimate on the safe side
 ID = 80  # characters of a call's id that go into its key
 RESULT = 256 * 1024  # characters of a tool's result that fit in a conversation
 
@@ -52,6 +52,9 @@ class AgentConfig(BaseModel):
     output: Any = Field(None, description="A JSON Schema of the answer; any text by default.")
     tools: list[ToolChoice] = Field([], description="What it may use.")
     max_turns: int = Field(10, ge=1, le=200, description="How often the model may be asked.")
+    same_calls: int = Field(
+        4, ge=0, le=20, description="How often the same tool call may be among the last 20; 0 for any number."
+    )
     repairs: int = Field(2, ge=0, le=20, description="How often it may put an answer right that does not fit.")
     temperature: float | None = Field(None, ge=0, le=2, description="How freely it chooses its words.")
     max_tokens: int | None = Field(None, ge=1, le=10_000_000, description="The longest answer to one request.")
@@ -73,7 +76,7 @@ class Agent:
     true} when `max_tokens` cut it off).
 
     Raises what models raise (see `models.port.Model`), and StepFailed, never retried: `agent.bad_answer` when the answer
-    does not fit after all repairs, `agent.max_turns` when there is none yet. Invalid `agent.bad_schema`. Of tools:
+    does not fit after all repairs, `agent.max_turns` when there is none yet, `agent.loop` when it makes the same call again and again. Invalid `agent.bad_schema`. Of tools:
     TimedOut `tool.timeout`, TooLarge `tool.result_too_large`, Unavailable. Refused `limit.…` before a request.
     """
 
@@ -130,8 +133,9 @@ class _Talk:
         self._system = _system(config)
         self._live: Live | None = getattr(step, "live", None)
         about = {"role": config.role, "goal": config.goal, "model": model.name}
-        self._guard = Guard.of(step, about) if getattr(step, "policies", None) else None
+        self._guard = Guard.of(step, about)
         self._sent = Sent()
+        self._rounds = Rounds(config.same_calls)
 
     async def hold(self) -> Any:
         repairs = self._config.repairs
@@ -172,18 +176,16 @@ class _Talk:
             if self._guard is not None:
                 await self._look_over(name, turn)
             request = self._request(turn)
-            reserved = _estimate(request)
-            asked = self._cost(reserved)
-            place = await self._step.spend(**asked, iterations=1)
+            reserved = Reservation(self._step, self._models.prices, self._model.name, request)
+            await reserved.take()
             try:
-                reply = await self._answered(turn, request)
+                reply = await self._answered(turn, reserved.request)
             except BaseException as error:
-                self._step.settle(place, iterations=1)
+                reserved.give_back()
                 if self._guard is not None and isinstance(error, PenstockError):
                     self._guard.cleaned("model.result", error)
                 raise
-            within, over = _split(self._cost(reply.usage), asked)
-            self._step.settle(place, **within, iterations=1)
+            over = reserved.settle(reply.usage)
             cost = self._models.prices.cost(self._model.name, reply.usage)
             usd = None if cost is None else format(cost, "f")
             await self._step.note(_line(turn, self._model.name, reply, cost))
@@ -220,7 +222,7 @@ class _Talk:
     async def _look_over(self, name: str, turn: int) -> None:
         """What is said for the first time, as policies let it be said."""
         assert self._guard is not None
-        reserved = _estimate(self._request(turn))
+        reserved = estimate(self._request(turn))
         cost = self._models.prices.cost(self._model.name, reserved)
         about = {
             "model": self._model.name,
@@ -229,10 +231,6 @@ class _Talk:
             "usd": None if cost is None else format(cost, "f"),
         }
         self._system, self._said = await self._sent.look_over(self._guard, name, about, self._system, self._said)
-
-    def _cost(self, usage: Usage) -> dict[str, float | str]:
-        cost = self._models.prices.cost(self._model.name, usage)
-        return {"tokens": usage.total} if not cost else {"tokens": usage.total, "usd": format(cost, "f")}
 
     async def _answered(self, turn: int, request: Request) -> Reply:
         text = self._guard.live() if self._guard is not None else None
@@ -255,6 +253,7 @@ class _Talk:
 
     async def _use(self, turn: int, number: int, reply: Reply) -> Result:
         call = reply.calls[number]
+        self._rounds.check(call)
         # The reply is kept, so its calls have their places for ever. Ids alone may be double, empty, or of any length.
         name = f"tool:{turn}.{number + 1}:{call.id[:ID]}"
         about, touches = self._toolbox.about(call.name)
@@ -327,26 +326,6 @@ def _complaint(reply: Reply, problems: list[str]) -> Asked | Results:
         for call in reply.calls
     ]
     return Results(tuple(results))
-
-
-def _estimate(request: Request) -> Usage:
-    """Tokens a request will take, as far as one can say before it is made."""
-    size = len(request.system) + sum(len(t.description) + len(orjson.dumps(t.parameters)) for t in request.tools)
-    for turn in request.turns:
-        if isinstance(turn, Results):
-            size += sum(len(result.text) for result in turn.results)
-        else:
-            size += len(turn.text)
-        if isinstance(turn, Reply):
-            size += sum(len(orjson.dumps(call.arguments)) for call in turn.calls)
-    return Usage(size // CHARACTERS + 16, request.max_tokens or EXPECTED)
-
-
-def _split(cost: dict[str, Any], reserved: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What of `cost` was reserved, and what goes beyond it."""
-    amounts = {name: (Decimal(str(amount)), Decimal(str(reserved.get(name, 0)))) for name, amount in cost.items()}
-    within = {name: format(min(used, least), "f") for name, (used, least) in amounts.items()}
-    return within, {name: format(used - least, "f") for name, (used, least) in amounts.items() if used > least}
 
 
 def _line(turn: int, model: str, reply: Reply, cost: Decimal | None) -> str:

@@ -46,6 +46,10 @@ class NamedThings:
         )
         return {name: orjson.loads(body) for name, body in rows}
 
+    async def groups(self, kind: str) -> list[str]:
+        rows = await self._db.fetch("SELECT DISTINCT grp FROM registry WHERE kind = ?1 ORDER BY grp", (kind,))
+        return [row[0] for row in rows]
+
     async def delete(self, group: str, kind: str, name: str) -> bool:
         gone = await self._db.execute(
             "DELETE FROM registry WHERE grp = ?1 AND kind = ?2 AND name = ?3 RETURNING name", (group, kind, name)

@@ -37,6 +37,9 @@ async def apart(open: Open) -> None:
         same(await registry.list("h", "servers"), {}, "what is left there")
         same(await registry.list("g", "servers"), {"same": {"of": "g servers"}}, "another group's")
         same(await registry.list("g", "policies"), {"same": {"of": "g policies"}}, "another kind")
+        await registry.put("e", "policies", "one", {})
+        same(await registry.groups("policies"), ["e", "g"], "the groups")
+        same(await registry.groups("budgets"), [], "the groups of what there is none of")
 
 
 @REGISTRY.law()
