@@ -12,6 +12,8 @@ import openai
 import pytest
 from tests.api.callers import BIG, DRAFT, ECHO, PARENT, begun, newest, offer, publish, settled
 
+import penstock
+
 pytestmark = pytest.mark.anyio
 
 AGENT = """
@@ -55,13 +57,36 @@ inputs: {type: object, properties: {handle: {type: object}}}
 nodes: {note: {kind: render, with: {name: note.txt, template: noted}}}
 outputs: {handle: "${{ inputs.handle }}"}
 """
+SPEAKER = """
+penstock: 1
+name: speaker
+inputs: {type: object, required: [prompt], properties: {prompt: {type: string}}}
+nodes:
+  aside: {kind: function, with: {function: openai_speak, input: {turns: [[Aside.]], answer: aside}}}
+  talk: {kind: function, with: {function: openai_speak, input: "${{ inputs.prompt }}"}}
+edges: [{from: aside, to: talk}]
+outputs: {answer: "${{ nodes.talk.output }}"}
+"""
+going_on = asyncio.Event()
+
+
+@penstock.function("openai_speak")
+async def speak(given: Any, step: Any) -> Any:
+    """Says what it is given turn by turn, as agents do, and answers once it may go on."""
+    said = json.loads(given) if isinstance(given, str) else given
+    for number, turn in enumerate(said["turns"], 1):
+        for text in turn:
+            step.live({"turn": number, "again": True} if text is None else {"turn": number, "text": text})
+    if said.get("wait"):
+        await going_on.wait()
+    return {"text": said["answer"]}
 
 
 @pytest.fixture(scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory, housekeeping: Any) -> AsyncIterator[Any]:
     async with housekeeping(tmp_path_factory.mktemp("data")) as house:
         await publish(house.core, "double", "gated", "ask", "positive")
-        await offer(house.core, PARENT, ECHO, BIG, AGENT, HISTORY, LETTER, EITHER, FORGED)
+        await offer(house.core, PARENT, ECHO, BIG, AGENT, HISTORY, LETTER, EITHER, FORGED, SPEAKER)
         await house.core.apply(DRAFT)
         yield house
 
@@ -172,6 +197,50 @@ class TestAnswers:
             assert told["status"] == "waiting"
             assert [question["title"] for question in told["questions"]] == ["Ship it?"]
             assert told["run_url"] in answer.choices[0].message.content
+
+
+class TestSpeaking:
+    """What the answering step says for the moment is the stream."""
+
+    async def say(self, client: openai.AsyncOpenAI, turns: list[Any], answer: str, **more: Any) -> list[str]:
+        prompt = json.dumps({"turns": turns, "answer": answer})
+        stream = await ask(client, "speaker", prompt, stream=True, **more)
+        return [text async for chunk in stream if (text := chunk.choices[0].delta.content)]
+
+    async def test_it_comes_while_the_step_is_still_speaking(self, client: openai.AsyncOpenAI) -> None:
+        going_on.clear()
+        prompt = json.dumps({"turns": [["Hel", "lo"]], "answer": "Hello there", "wait": True})
+        stream = await ask(client, "speaker", prompt, stream=True)
+        said = ""
+        async for chunk in stream:
+            said += chunk.choices[0].delta.content or ""
+            if said == "Hello":
+                going_on.set()  # the step ends only now
+        assert said == "Hello there"
+
+    @pytest.mark.parametrize(
+        ("turns", "answer", "heard"),
+        [
+            ([["Hel", "lo"]], "Hello", "Hello"),
+            ([], "Hello", "Hello"),
+            ([["Let me see."], ["Hello"]], "Hello", "Let me see.\n\nHello"),
+            ([["Helo", None, "Hello"]], "Hello", "Helo\n\nHello"),
+            ([["Hello", None]], "Goodbye", "Hello\n\nGoodbye"),
+        ],
+    )
+    async def test_the_answer_is_said_once(
+        self, client: openai.AsyncOpenAI, turns: list[Any], answer: str, heard: str
+    ) -> None:
+        assert "".join(await self.say(client, turns, answer)) == heard
+
+    async def test_json_is_not_mixed_with_what_is_said(self, client: openai.AsyncOpenAI) -> None:
+        said = await self.say(client, [["Hello"]], "Hello", response_format={"type": "json_object"})
+        assert json.loads("".join(said)) == {"answer": {"text": "Hello"}}
+
+    async def test_a_scripted_agent_is_heard_piece_by_piece(self, client: openai.AsyncOpenAI) -> None:
+        stream = await ask(client, "talker", stream=True)
+        said = [text async for chunk in stream if (text := chunk.choices[0].delta.content)]
+        assert "".join(said) == "[scripted] Forty-two."
 
 
 class TestInputs:

@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
+from ..control import Listener
 from ..engine import news
 from ..engine.document import canonical
 from ..engine.events import Event
@@ -64,11 +66,13 @@ class Question:
 
 @dataclass(slots=True)
 class Begun:
-    """A call under way. `ours`: it ends with its caller. `replayed`: an earlier call with the same key began it."""
+    """A call under way. `ours`: it ends with its caller. `replayed`: an earlier call with the same key began it. `close` is to be
+    called when nobody listens any more."""
 
     run_id: str
     ours: bool = True
     replayed: bool = False
+    close: Callable[[], None] = lambda: None
 
 
 @dataclass(slots=True)
@@ -121,26 +125,33 @@ class Calls:
         inputs: dict[str, Any],
         key: str | None = None,
         trace: str | None = None,
+        listener: Listener | None = None,
     ) -> Begun:
-        """Start a run, once for each key. Raises as Gate.start; Conflict `idempotency.body_differs`; Invalid
-        `idempotency.bad_key`."""
+        """Start a run, once for each key. `listener` hears what its steps say for the moment, from the first word on. Raises as
+        Gate.start; Conflict `idempotency.body_differs`; Invalid `idempotency.bad_key`."""
         run_id = await self._claim(caller.group, offer.slug, inputs, key)
         if run_id is not None and await self._exists(run_id, caller.group):
             return Begun(run_id, ours=False, replayed=True)
+        run_id = run_id or f"run_{round(self.core.clock() * 1000):012x}{secrets.token_hex(6)}"
+        begun = Begun(run_id, ours=key is None)
+        if listener is not None:
+            begun.close = self.core.control.listen(run_id, listener)
         wanted = Request(
             offer.slug, inputs, offer.number, group=caller.group, actor=caller.actor, trace=trace, run_id=run_id
         )
         starting = asyncio.ensure_future(self.core.gate.start(wanted))
         try:
-            return Begun(await asyncio.shield(starting), ours=key is None)
-        except asyncio.CancelledError:
-            if key is None:
-                starting.add_done_callback(lambda done: self._begun_for_nobody(done, caller))
+            await asyncio.shield(starting)
+        except BaseException as error:
+            begun.close()
+            if isinstance(error, asyncio.CancelledError):
+                starting.add_done_callback(lambda done: self._begun_for_nobody(done, begun, caller))
             raise
+        return begun
 
-    def _begun_for_nobody(self, done: asyncio.Future[str], caller: Caller) -> None:
+    def _begun_for_nobody(self, done: asyncio.Future[str], begun: Begun, caller: Caller) -> None:
         if not done.cancelled() and done.exception() is None:
-            self.abandon(Begun(done.result()), caller)
+            self.abandon(begun, caller)
 
     async def _claim(self, group: str, slug: str, inputs: dict[str, Any], key: str | None) -> str | None:
         if (key := key_of(key)) is None:

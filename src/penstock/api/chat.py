@@ -11,11 +11,14 @@ Which input the message becomes follows from the input schema alone, so that an 
 
 from __future__ import annotations
 
+import asyncio
+import re
 from typing import Any
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..engine.state import parse_step_id
 from ..engine.view import RunView
 from ..engine.workflow import Workflow
 from ..errors import Problem
@@ -23,6 +26,7 @@ from .problems import HttpError
 
 PREFERRED = ("prompt", "question", "input", "topic", "query", "message", "text")
 PREFIX = "penstock/"
+_TEXT_OF = re.compile(r"\$\{\{\s*nodes\.([\w-]+)\.output(?:\.text)?\s*\}\}")
 PIECE = 16_384  # characters of an answer in one message of a stream
 
 
@@ -176,6 +180,57 @@ def _unsupported(name: str, message: str) -> HttpError:
 
 
 # --------------------------------------------------------------------------------------------------- the way back
+
+
+class Spoken:
+    """What an agent says while it says it, where its text is the whole answer of the workflow; elsewhere nothing is said before
+    the end. Turns of the agent are paragraphs. What was said cannot be taken back: an answer that turns out to be another follows
+    as a paragraph of its own."""
+
+    def __init__(self, workflow: Workflow) -> None:
+        self.moved = asyncio.Event()
+        self._step = _speaker(workflow)
+        self._lane: tuple[str, Any] | None = None
+        self._said = ""  # of this turn
+        self._new = ""
+
+    def heard(self, step: str, data: dict[str, Any]) -> None:
+        """A piece of the moment: {text, turn}, or {again, turn} where the turn begins anew."""
+        if self._step is None or parse_step_id(step)[0] != self._step or data.get("task") is not None:
+            return
+        text, lane = data.get("text"), (step, data.get("turn"))
+        if data.get("again"):
+            self._lane = None
+        elif isinstance(text, str) and text:
+            if lane != self._lane:
+                self._new += "\n\n" if self._said else ""
+                self._lane, self._said = lane, ""
+            self._said += text
+            self._new += text
+            self.moved.set()
+
+    def take(self) -> str:
+        """What was said since this was last asked."""
+        self.moved.clear()
+        new, self._new = self._new, ""
+        return new
+
+    def rest(self, answer: str) -> str:
+        """What is left to say of the answer."""
+        if answer.startswith(self._said):
+            return answer[len(self._said) :]
+        return f"\n\n{answer}"
+
+
+def _speaker(workflow: Workflow) -> str | None:
+    """The node whose text is the answer."""
+    outputs = list((workflow.document.get("outputs") or {}).values())
+    found = _TEXT_OF.fullmatch(outputs[0].strip()) if len(outputs) == 1 and isinstance(outputs[0], str) else None
+    node = workflow.nodes.get(found[1]) if found else None
+    if node is None or node.for_each is not None:
+        return None
+    config = workflow.document["nodes"][node.name].get("with") or {}
+    return None if config.get("output") is not None else node.name
 
 
 def usage_of(view: RunView) -> dict[str, int]:

@@ -61,10 +61,10 @@ async def complete(request: Request) -> Response:
     offer = await _offer(request, asked.slug)
     inputs = chat.inputs_of(offer.workflow, asked)
     headers = request.headers
-    begun = await calls.begin(
-        caller, offer, inputs, headers.get("idempotency-key"), trace_of(headers.get("traceparent"))
-    )
-    return Completion(calls, begun, asked)
+    key, trace = headers.get("idempotency-key"), trace_of(headers.get("traceparent"))
+    spoken, live = chat.Spoken(offer.workflow), asked.stream and not asked.wants_json
+    begun = await calls.begin(caller, offer, inputs, key, trace, spoken.heard if live else None)
+    return Completion(calls, begun, asked, spoken)
 
 
 @router.api_route("/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
@@ -95,7 +95,7 @@ def _model(offer: Offer) -> dict[str, Any]:
 class Completion(Response):
     """The answer of a run, whole or as a stream, for as long as somebody waits for it."""
 
-    def __init__(self, calls: Calls, begun: Begun, asked: chat.ChatRequest) -> None:
+    def __init__(self, calls: Calls, begun: Begun, asked: chat.ChatRequest, spoken: chat.Spoken) -> None:
         super().__init__(None, 200, {"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self.headers["x-request-id"] = begun.run_id
@@ -104,6 +104,7 @@ class Completion(Response):
         self._calls = calls
         self._begun = begun
         self._asked = asked
+        self._spoken = spoken
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._caller = scope["penstock.caller"]
@@ -117,6 +118,7 @@ class Completion(Response):
         except OSError:
             pass  # nobody is there to be answered
         finally:
+            self._begun.close()
             if not ending.done():
                 self._calls.abandon(self._begun, self._caller)
             for task in (gone, ending):
@@ -148,11 +150,21 @@ class Completion(Response):
         self.headers["content-type"] = "text/event-stream; charset=utf-8"
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         await say(chat.chunk(self._head, {"role": "assistant", "content": ""}))
+
+        async def say_pieces(text: str) -> None:
+            for piece in chat.pieces(text):
+                await say(chat.chunk(self._head, {"content": piece}))
+
+        spoken = self._spoken
         while not ending.done():
-            await asyncio.wait([gone, ending], timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
+            moved = asyncio.create_task(spoken.moved.wait())
+            await asyncio.wait([gone, ending, moved], timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
+            moved.cancel()
             if gone.done():
                 return
-            if not ending.done():
+            if text := spoken.take():
+                await say_pieces(text)
+            elif not ending.done():
                 await say(b": \n\n")
         try:
             result = await ending
@@ -160,8 +172,7 @@ class Completion(Response):
         except Exception as error:
             await say(chat.sse(self._wrong(error)[1]) + b"data: [DONE]\n\n", more=False)
             return
-        for piece in chat.pieces(text):
-            await say(chat.chunk(self._head, {"content": piece}))
+        await say_pieces(spoken.take() + spoken.rest(text))
         await say(chat.chunk({**self._head, "penstock": told}, {}, "stop"))
         if self._asked.stream_options is not None and self._asked.stream_options.include_usage:
             await say(chat.chunk({**self._head, "usage": chat.usage_of(result.view)}))
