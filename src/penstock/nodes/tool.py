@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..errors import PenstockError
+from ..guardrails.guard import call_tool
 from ..ports import Done, StepContext
 from ..tools.registry import Servers
 from ..tools.routing import Wanted
@@ -61,8 +62,8 @@ class Tool:
         self._servers = servers
 
     async def run(self, step: StepContext, config: ToolConfig) -> Done:
-        """Raises what routing raises (see `Discovery.refusal`), what `Servers.call` raises, and Refused
-        `tool.consent_denied`."""
+        """Raises what routing raises (see `Discovery.refusal`), what `Servers.call` raises, Refused `tool.consent_denied`, and
+        what policies raise (see `guard.call_tool`)."""
         wanted = Wanted(
             tuple(config.capabilities),
             config.tool,
@@ -89,18 +90,20 @@ class Tool:
                 route = await router.another(route, error)
 
     async def _result(self, step: StepContext, config: ToolConfig, route: Route, router: Router) -> Any:
-        async def call() -> Any:
+        async def call(arguments: dict[str, Any]) -> Any:
             return await self._servers.call(
                 route.server,
                 route.tool,
-                config.arguments,
+                arguments,
                 config.timeout_seconds,
                 key=step.key,
                 group=step.group,
                 met=router.met,
             )
 
-        return await call() if route.reads else await step.once("call", call)
+        about = {"tool": route.tool, "server": route.server}
+        touches = self._servers.manifest(route.server, route.tool, step.group)
+        return await call_tool(step, "call", about, config.arguments, call, touches, keep=not route.reads)
 
 
 def _patience(config: ToolConfig) -> float:
