@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import groups, options, worker
+from . import groups, mcp, options, worker
 from .options import go, place
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 groups.register(app)
 worker.register(app)
+mcp.register(app)
 
 
 class Mode(StrEnum):
