@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from pydantic import Field
@@ -86,6 +86,11 @@ class Settings(BaseSettings):
         default="", description="Folders that `code` steps may be allowed to write, in the same way."
     )
     code_network: bool = Field(default=False, description="Whether `code` steps may be allowed the network.")
+    server_programs: Literal["loopback", "always", "never"] = Field(
+        default="loopback",
+        description="Whether MCP servers that are programs may be added through the API: only while it listens on loopback,"
+        " always, or never. Those of servers.json always may.",
+    )
     http_private: bool = Field(default=True, description="Whether `http` steps may ask private and loopback addresses.")
     model: str = Field(default="scripted:", description="The model of agents that name none, such as openai:gpt-5.")
     keys_from_environment: bool = Field(
