@@ -82,10 +82,13 @@ def capabilities_offered(servers: Servers) -> Check:
 
     async def check(workflow: Workflow, group: str) -> list[Problem]:
         problems: list[Problem] = []
+        if not any(kind == "tool" for kind, _, _ in _configs(workflow)):
+            return problems
+        await servers.fresh(group)
         for kind, at, config in _configs(workflow):
             if kind != "tool":
                 continue
-            enabled = [one for one in servers.configs() if one.enabled]
+            enabled = [one for one in servers.configs(group) if one.enabled]
             names = [one.name for one in enabled]
             if isinstance(named := config.get("server"), str) and same_spelling(named, names) is None:
                 near = nearest(named, names)
