@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import checks
 
-from penstock.api import models
+from penstock.api import models, server_models
 from penstock.api.problems import STATUS
 
 pytestmark = pytest.mark.anyio
@@ -80,7 +80,9 @@ async def test_every_answer_is_as_it_is_documented(house):
         ("/approvals", models.ApprovalPage),
         ("/dead-letters", models.DeadLetterPage),
         ("/kinds", models.Kinds),
-        ("/servers", models.Servers),
+        ("/servers", server_models.Servers),
+        ("/servers/code", server_models.ServerDetail),
+        ("/capabilities", server_models.Capabilities),
         ("/secrets", models.SecretNames),
         ("/runs/nothing", models.Problem),
     ]

@@ -23,6 +23,8 @@ from . import (
     problems,
     remote,
     runs,
+    server_metrics,
+    servers,
     workflows,
 )
 from .auth import Door, ensure_token
@@ -55,7 +57,8 @@ def create_app(core: Core) -> FastAPI:
     app.state.registry, app.state.metrics = health.register(core, app.state.streams)
     app.state.refusals = remote.Refusals()
     app.state.registry.register(app.state.refusals)
-    for module in (runs, artifacts, workflows, approvals, dead_letters, inventory, remote):
+    app.state.registry.register(server_metrics.ServerMetrics(core.servers))
+    for module in (runs, artifacts, workflows, approvals, dead_letters, inventory, servers, remote):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
     app.include_router(remote.public)

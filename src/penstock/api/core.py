@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from fastapi import Request
 
 from ..control import Control
 from ..executor import Executor
 from ..gate import Gate
-from ..ports import Artifacts, Clock, Journal, NodeKind, Runs, Vault, Workflows
+from ..ports import Artifacts, Clock, Journal, NodeKind, Registry, Runs, Vault, Workflows
 from ..tools.desk import Desk
 from ..tools.keys import WorkerTokens
+from ..tools.registry import Servers
 from .auth import Caller
 
 
@@ -35,6 +36,9 @@ class Settings(Protocol):
 
     @property
     def stop_grace(self) -> float: ...
+
+    @property
+    def server_programs(self) -> str: ...
 
 
 class Core(Protocol):
@@ -57,13 +61,16 @@ class Core(Protocol):
     def artifacts(self) -> Artifacts: ...
 
     @property
+    def registry(self) -> Registry: ...
+
+    @property
     def vault(self) -> Vault: ...
 
     @property
     def kinds(self) -> Mapping[str, NodeKind]: ...
 
     @property
-    def servers(self) -> Any: ...
+    def servers(self) -> Servers: ...
 
     @property
     def desk(self) -> Desk: ...

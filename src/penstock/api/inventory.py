@@ -1,4 +1,4 @@
-"""What this installation has: node kinds, MCP servers, and the names of secrets. A secret's value goes in and never out."""
+"""What this installation has: node kinds, and the names of secrets. A secret's value goes in and never out."""
 
 from __future__ import annotations
 
@@ -31,23 +31,6 @@ async def list_kinds(request: Request) -> Response:
             "literal": sorted(kind.literal),
         }
         for name, kind in sorted(kinds.items())
-    ]
-    return json_answer({"items": items})
-
-
-@router.get("/servers", response_model=models.Servers, operation_id="list_servers")
-async def list_servers(request: Request) -> Response:
-    """The MCP servers there are, in the order of preference. How they are reached may hold secrets and is not shown."""
-    items = [
-        {
-            "name": config.name,
-            "title": config.title,
-            "description": config.description,
-            "transport": config.transport,
-            "enabled": config.enabled,
-            "capabilities": dict(config.capabilities),
-        }
-        for config in core_of(request).servers.configs()
     ]
     return json_answer({"items": items})
 

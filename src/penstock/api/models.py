@@ -438,19 +438,6 @@ class Kinds(Answered):
     items: list[Kind]
 
 
-class Server(Answered):
-    name: str
-    title: str
-    description: str
-    transport: Literal["stdio", "http"]
-    enabled: bool
-    capabilities: dict[str, str]
-
-
-class Servers(Answered):
-    items: list[Server]
-
-
 class Health(Answered):
     status: Literal["ok", "ready", "unavailable"]
     checks: dict[str, str] = {}

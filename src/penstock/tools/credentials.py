@@ -27,7 +27,8 @@ _FORM = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----|(?i:bearer) \S{8,}|(?i:basic) [A-Za-z0-9+/]{8,}={0,2}"
 )
 _HARMLESS = re.compile(r"\d+(\.\d+)?|true|false|yes|no|on|off|none|null|[.~]?/.*|\$\{[^}]+\}", re.IGNORECASE)
-_REFERENCE = re.compile(r"\$\{(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
+_REFERENCE = re.compile(r"\$\{(?:env:|input:)?(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)\}")
+_BEARER = "Bearer "
 _SHORT = 6  # characters; a shorter value would be found by chance everywhere
 
 
@@ -42,6 +43,32 @@ def referred(value: str) -> str | None:
     """The variable that a value such as `${API_TOKEN}` stands for, as in files that editors share."""
     found = _REFERENCE.fullmatch(value)
     return found["name"] if found else None
+
+
+def without_clear(config: ServerConfig) -> tuple[ServerConfig, dict[str, str]]:
+    """The configuration with the secrets of its env and headers moved out, and {name for it: value} of each, ready for the
+    vault. What stood for a variable (`${API_TOKEN}`) becomes a secret of that name, which is the caller's to set."""
+    env, headers = dict(config.env), dict(config.headers)
+    env_secrets, header_secrets, bearer = dict(config.env_secrets), dict(config.header_secrets), config.auth_secret
+    moved: dict[str, str] = {}
+    for place, named in ((env, env_secrets), (headers, header_secrets)):
+        for key, value in list(place.items()):
+            secret = value[len(_BEARER) :] if place is headers and value.startswith(_BEARER) else value
+            name = referred(secret)
+            if name is None and looks_secret(key, value):
+                name = f"{config.name}.{key}"
+                moved[name] = secret
+            if name is None:
+                continue
+            del place[key]
+            if place is headers and key.lower() == "authorization" and secret != value:
+                bearer = name
+            else:
+                named[key] = name
+                if name in moved:
+                    moved[name] = value
+    update = {"env": env, "headers": headers, "env_secrets": env_secrets, "header_secrets": header_secrets}
+    return config.model_copy(update={**update, "auth_secret": bearer}), moved
 
 
 def in_clear(config: ServerConfig) -> Iterator[tuple[str, str, str]]:

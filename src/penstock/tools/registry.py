@@ -184,7 +184,10 @@ class Servers:
 
     def standing(self, name: str, group: str = DEFAULT) -> Standing:
         """What is known of a server. Raises NotFound."""
-        config = self.config(name, group)
+        return self.standing_of(self.config(name, group), group)
+
+    def standing_of(self, config: ServerConfig, group: str = DEFAULT) -> Standing:
+        """The same for a configuration of the group, one that is switched off included."""
         found = self._standings.get((group, config.name))
         if found is None or found.config != config:
             found = self._standings[group, config.name] = Standing(config, self._clock)
@@ -429,12 +432,16 @@ class Servers:
             await self.probe_due()
             await asyncio.sleep(TICK)
 
-    def breakers(self) -> dict[str, dict[str, Any]]:
-        """Each breaker's state by server: {state, failures, opened_at}; servers of other groups as GROUP/NAME."""
+    def standings(self) -> dict[str, Standing]:
+        """What is known of every server that was dealt with; those of other groups as GROUP/NAME."""
         return {
-            name if group == DEFAULT else f"{group}/{name}": standing.breaker.to_dict()
+            name if group == DEFAULT else f"{group}/{name}": standing
             for (group, name), standing in sorted(self._standings.items())
         }
+
+    def breakers(self) -> dict[str, dict[str, Any]]:
+        """Each breaker's state by server: {state, failures, opened_at}."""
+        return {name: standing.breaker.to_dict() for name, standing in self.standings().items()}
 
     async def aclose(self) -> None:
         """Close every session and wait for the children to be gone."""
