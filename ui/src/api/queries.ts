@@ -1,7 +1,7 @@
 // What the pages ask the server, one place each: the key under which an answer is remembered, and how it is asked for.
 // A mutation invalidates by the first words of a key, such as `["runs"]`.
 
-import { keepPreviousData, QueryClient, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, keepPreviousData, QueryClient, queryOptions } from "@tanstack/react-query";
 import { api } from "./client.ts";
 import { ApiError } from "./problem.ts";
 import type { Run } from "./schema.d.ts";
@@ -76,10 +76,36 @@ export const inputSchemaQuery = (slug: string, version?: number) =>
     placeholderData: keepPreviousData,
   });
 
+export const PAGE = 50;
+
+/** Runs, the newest first, a page at a time. */
+export const runsQuery = (filters: RunFilters) =>
+  infiniteQueryOptions({
+    queryKey: [...keys.runs, "list", filters],
+    queryFn: ({ pageParam, signal }) =>
+      api.get("/runs", { query: { ...filters, limit: PAGE, ...(pageParam ? { cursor: pageParam } : {}) }, signal }),
+    initialPageParam: "",
+    getNextPageParam: (page) => page.cursor,
+  });
+
+/** The newest of them, asked for again and again. */
+export const newestRunsQuery = (filters: RunFilters) =>
+  queryOptions({
+    queryKey: [...keys.runs, "newest", filters],
+    queryFn: ({ signal }) => api.get("/runs", { query: { ...filters, limit: PAGE }, signal }),
+    refetchInterval: 2_000,
+  });
+
 export const recentRunsQuery = (limit = 20) =>
   queryOptions({
     queryKey: [...keys.runs, "recent", limit],
     queryFn: ({ signal }) => api.get("/runs", { query: { limit }, signal }),
+  });
+
+export const runQuery = (id: string) =>
+  queryOptions({
+    queryKey: [...keys.run(id), "bare"],
+    queryFn: ({ signal }) => api.get("/runs/{run_id}", { path: { run_id: id }, query: { steps: 0 }, signal }),
   });
 
 export const approvalsQuery = () =>

@@ -41,8 +41,10 @@ export function Problem({ error, title = "That did not work", retry, children }:
   );
 }
 
+type Place = Pick<Wrong, "pointer" | "message"> & { hint?: string | null };
+
 /** Each place that is wrong, with its pointer. */
-export function Places({ errors }: { errors: readonly Wrong[] }) {
+export function Places({ errors }: { errors: readonly Place[] }) {
   return (
     <List size="sm" mt={4} spacing={2}>
       {errors.slice(0, 20).map((wrong, index) => (

@@ -1,6 +1,6 @@
 // Keys that work on every page. `g` and a letter go to a page: the first letter of its name that no page before it has.
 
-import { useEffect } from "react";
+import { type RefObject, useEffect } from "react";
 import { useNavigate } from "react-router";
 import type { NavLink } from "./nav.ts";
 
@@ -43,4 +43,18 @@ export function useGoKeys(nav: readonly NavLink[]): void {
     window.addEventListener("keydown", onKey);
     return () => window.removeEventListener("keydown", onKey);
   }, [nav, navigate]);
+}
+
+/** `/` moves to the search field of a list. */
+export function useSlash(field: RefObject<HTMLInputElement | null>): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+      event.preventDefault();
+      field.current?.focus();
+      field.current?.select();
+    };
+    window.addEventListener("keydown", onKey);
+    return () => window.removeEventListener("keydown", onKey);
+  }, [field]);
 }
