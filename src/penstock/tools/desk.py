@@ -39,6 +39,7 @@ INLINE_RESULT = 1024 * 1024  # bytes of a result that comes without an upload
 LEASE = 30.0  # seconds a puller may be silent
 SEEN = 45.0  # seconds since its last claim after which a puller is taken for absent
 WATCHED = 60.0  # seconds an order outlives the process that waits for it
+GLANCE = 0.25  # seconds between looks whether who asked is still there
 LOOK = 1.0  # seconds between looks at what other processes may have written
 SWEEP = 60.0
 HELD = 25.0  # seconds a claim is held open at most
@@ -218,11 +219,11 @@ class Desk:
         if lease is not None and lease["until"] > self.clock():
             return True
         if nonce is not None:
-            taken_back = await self._delete(TICKETS, nonce)
+            taken_back = await self._end(nonce, order.expires + sealed.LEEWAY)
             if not taken_back and await self._is_coming(nonce, lease):
                 return True
-            await self._spend(nonce, order.expires + sealed.LEEWAY)
-            await self._registry.delete(GROUP, LEASES, nonce)
+            for kind in (LEASES, UPLOADS, UPLOADED):
+                await self._registry.delete(GROUP, kind, nonce)
             await self._registry.delete(GROUP, DELIVERIES, order.task)
         await self.queue(order)
         return True
@@ -238,8 +239,7 @@ class Desk:
         nonce = await self.nonce_of(order)
         await self._registry.delete(GROUP, QUEUE, order.task)
         if nonce is not None:
-            if await self._delete(TICKETS, nonce):
-                await self._spend(nonce, order.expires + sealed.LEEWAY)
+            await self._end(nonce, order.expires + sealed.LEEWAY)
             for kind in (LEASES, UPLOADS, UPLOADED, RESULTS):
                 await self._registry.delete(GROUP, kind, nonce)
         for kind in (LEASES, DELIVERIES, ORDERS):
@@ -271,11 +271,14 @@ class Desk:
                     return None
                 if (text := await self._hand_out(task)) is not None:
                     return text
-            left = until - loop.time()
-            if left <= 0:
+            look_at = loop.time() + LOOK
+            while not offered.is_set() and loop.time() < min(look_at, until):
+                if not await still_there():
+                    return None
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(offered.wait(), GLANCE)
+            if loop.time() >= until:
                 return None
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(offered.wait(), min(left, LOOK))
 
     async def _hand_out(self, task: str) -> str | None:
         queued = await self._find(QUEUE, task)
@@ -349,10 +352,9 @@ class Desk:
         """The same for an answer we went and got ourselves."""
         await self._check_answer(nonce, answer)
         ticket = await self._find(TICKETS, nonce)
-        if ticket is None or not await self._delete(TICKETS, nonce):
+        if ticket is None or not await self._end(nonce, ticket["expires"]):
             raise Conflict("a result was brought already", code="callback.used")
         await self._registry.put(GROUP, RESULTS, nonce, {"answer": answer, "expires": ticket["expires"]})
-        await self._spend(nonce, ticket["expires"])
         if (told := self._told.get(ticket["task"])) is not None:
             told.set()
 
@@ -385,8 +387,11 @@ class Desk:
     async def _watch(self, order: Order) -> None:
         await self._registry.put(GROUP, ORDERS, order.task, {**asdict(order), "watched_at": self.clock()})
 
-    async def _spend(self, nonce: str, expires: float) -> None:
+    async def _end(self, nonce: str, expires: float) -> bool:
+        """Use a ticket up; True for exactly one of all who try. It is noted as used first, so that nobody who comes a moment
+        later finds neither."""
         await self._registry.put(GROUP, USED, nonce, {"expires": expires})
+        return await self._delete(TICKETS, nonce)
 
     async def _find(self, kind: str, name: str) -> dict[str, Any] | None:
         try:

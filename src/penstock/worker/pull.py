@@ -87,6 +87,10 @@ class Puller:
             accepted = await self._bench.accept(text)
         except PenstockError:
             return  # it is in the log; whoever sent it hears nothing from us
+        # An envelope may have lain unread while this process stood still: then somebody else has the order by now.
+        if not await self._is_wanted(accepted, lease):
+            log.info("%s is no longer wanted", accepted.envelope.tool)
+            return
         working = asyncio.create_task(self._bench.work(accepted))
         beating = asyncio.create_task(self._beat(accepted, lease))
         try:
@@ -103,16 +107,16 @@ class Puller:
 
     async def _beat(self, accepted: Accepted, lease: float) -> None:
         """Say that the work goes on; returns when nobody wants it any more."""
-        reply = accepted.envelope.reply
-        while True:
+        await asyncio.sleep(lease / 3)
+        while await self._is_wanted(accepted, lease):  # noqa: ASYNC110 - time is what it waits for
             await asyncio.sleep(lease / 3)
-            try:
-                _, data = await self._bench.origin.ask(
-                    "POST", f"{reply['url']}/heartbeat", token=reply["token"], seconds=lease
-                )
-            except PenstockError as error:
-                if error.retryable:
-                    continue
-                return
-            if not orjson.loads(data)["wanted"]:
-                return
+
+    async def _is_wanted(self, accepted: Accepted, lease: float) -> bool:
+        reply = accepted.envelope.reply
+        try:
+            _, data = await self._bench.origin.ask(
+                "POST", f"{reply['url']}/heartbeat", token=reply["token"], seconds=lease
+            )
+        except PenstockError as error:
+            return error.retryable  # who cannot be asked may want it still
+        return orjson.loads(data)["wanted"]
