@@ -435,8 +435,9 @@ def test_the_schema_is_json_schema_describes_every_key_and_accepts_the_example()
 
 def test_the_schema_knows_the_keys_the_parser_knows() -> None:
     from penstock.engine.document import LIMITS, WITHIN
+    from penstock.engine.edges import EDGE_KEYS
     from penstock.engine.parts import NODE_KEYS, RETRY_KEYS
-    from penstock.engine.workflow import EDGE_KEYS, KEYS
+    from penstock.engine.workflow import KEYS
 
     schema = document_schema()
     at_node = schema["$defs"]["node"]["properties"]

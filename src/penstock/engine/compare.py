@@ -27,11 +27,13 @@ def compare(old: Workflow, new: Workflow) -> dict[str, Any]:
      "workflow": [change], "same": bool, "layout_only": bool}
 
     A change is {"pointer", "old", "new"}; `pointer` is relative to the node, the edge or the document, and `old` or `new` is
-    missing where the field is. `from` and `to` of a changed edge are the old ones. `same`: nothing differs, layout
+    missing where the field is. `from` and `to` of a changed edge are the old ones; its field `/place` is where a router tries it,
+    counted from 1. `same`: nothing differs, layout
     included.
     """
     nodes = _nodes(old.document.get("nodes") or {}, new.document.get("nodes") or {})
-    edges = _edges(old.document.get("edges") or [], new.document.get("edges") or [])
+    routers = {node.name for one in (old, new) for node in one.nodes.values() if node.route == "first"}
+    edges = _edges(old.document.get("edges") or [], new.document.get("edges") or [], routers)
     workflow = [
         change
         for key in dict.fromkeys([*old.document, *new.document])
@@ -61,7 +63,7 @@ def _nodes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Any
     }
 
 
-def _edges(old: list[Any], new: list[Any]) -> dict[str, list[Any]]:
+def _edges(old: list[Any], new: list[Any], routers: set[str]) -> dict[str, list[Any]]:
     """Edges with both ends alike are one edge; of the others, those that share one end and the condition."""
     before = {(edge["from"], edge["to"]): edge for edge in old}
     after = {(edge["from"], edge["to"]): edge for edge in new}
@@ -78,10 +80,25 @@ def _edges(old: list[Any], new: list[Any]) -> dict[str, list[Any]]:
         gone = [edge for edge in gone if id(edge) not in moved]
         come = [edge for edge in come if id(edge) not in moved]
     changed = []
+    moved_on = _reordered(pairs, old, new, routers)
     for one, two in pairs:
-        if fields := list(_differences(one, two, "")):
+        if fields := [*_differences(one, two, ""), *moved_on.get(id(two), ())]:
             changed.append({"from": one["from"], "to": one["to"], "fields": fields})
     return {"added": come, "removed": gone, "changed": changed}
+
+
+def _reordered(pairs: list[Any], old: list[Any], new: list[Any], routers: set[str]) -> dict[int, list[Change]]:
+    """The edges, by their id in the new document, that a router now tries at another place among those there were."""
+    before, after = ({id(edge): at for at, edge in enumerate(edges)} for edges in (old, new))
+    out: dict[int, list[Change]] = {}
+    for router in routers:
+        here = [(one, two) for one, two in pairs if one["from"] == two["from"] == router]
+        first = sorted(here, key=lambda pair: before[id(pair[0])])
+        then = sorted(here, key=lambda pair: after[id(pair[1])])
+        for place, (one, two) in enumerate(then, 1):
+            if (was := next(at for at, pair in enumerate(first, 1) if pair[0] is one)) != place:
+                out[id(two)] = [{"pointer": "/place", "old": was, "new": place}]
+    return out
 
 
 def _by_end(edges: list[Any], end: str) -> dict[tuple[str, Any], list[Any]]:

@@ -19,7 +19,7 @@ from ..errors import PenstockError
 from . import events as ev
 from . import guard
 from .accept import accept
-from .ends import fail_for_good, go_on, step_done, take_edges, unconditional, why_ended
+from .ends import NO_MATCH, fail_for_good, go_on, step_done, take_edges, unconditional, why_ended
 from .fold import apply
 from .news import News
 from .scope import Needed, evaluate, scope_of, whole
@@ -284,6 +284,8 @@ def _close_node(state: RunState, name: str, values: Mapping[str, Any]) -> Sequen
         taken, before = take_edges(state, node, state.nodes[name].output, None, values)
     except PenstockError as error:
         fail = {**error.to_dict(), "node": name}
+        if error.code == NO_MATCH and node.on_error in ("continue", "skip"):
+            return (ev.NodeFailed(name, fail, []),)
         return (ev.NodeCompleted(name, state.nodes[name].visit, []), ev.RunEnding("failed", fail))
     return [*before, ev.NodeCompleted(name, state.nodes[name].visit, taken)]
 

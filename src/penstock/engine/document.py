@@ -24,6 +24,7 @@ WITHIN = ("step", "call")  # what else limits may bound: each step of the run, a
 ON_ERROR = ("fail", "continue", "skip", "pause")
 DIFFICULTIES = ("beginner", "intermediate", "advanced")
 JOINS = ("all", "any", "majority")
+ROUTES = ("all", "first")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +41,23 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """`index` is its place in the document; `back` closes a cycle."""
+    """`index` is its place among all edges, in the order of the document; `back` closes a cycle. `default` is taken when no
+    other edge of a router is. `to` is the target as the document names it, where a gate stands before it."""
 
     index: int
     source: str
     target: str
     when: Expression | None
     back: bool
+    default: bool = False
+    to: str = ""
 
 
 @dataclass(slots=True)
 class Node:
     """What may be done. `incoming` are forward edges, `back_in` those that close a cycle here, `outgoing` all that leave,
-    in the order of the document. `plain`: every way out is forward and without condition. `timeout` is in seconds."""
+    in the order of the document. `plain`: every way out is forward and without condition. `route`: over all edges whose
+    condition is true, or over the first. `timeout` is in seconds. `edge` is the place of the edge that a gate stands on."""
 
     name: str
     kind: str
@@ -60,6 +65,7 @@ class Node:
     for_each: Expression | None = None
     parallel: int | None = None
     join: str | int = "all"
+    route: str = "all"
     retry: Retry = field(default_factory=Retry)
     timeout: float | None = None
     max_visits: int = 1
@@ -70,6 +76,7 @@ class Node:
     back_in: tuple[Edge, ...] = ()
     outgoing: tuple[Edge, ...] = ()
     plain: bool = True
+    edge: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from .scope import scope_of
 from .state import RunState, Step
 from .workflow import Node
 
+NO_MATCH = "route.no_match"  # a router found no way on; `on_error` of its node says what becomes of that
+
 
 def take_edges(
     state: RunState, node: Node, output: Any, take: tuple[str, ...] | None, values: Mapping[str, Any]
@@ -22,20 +24,23 @@ def take_edges(
     if take is None and node.plain:
         return None, []
     if take is not None:
-        targets = {e.target for e in node.outgoing}
+        targets = {e.to for e in node.outgoing}
         if foreign := [name for name in take if name not in targets]:
             raise PenstockError(
                 f"{node.name} chose {', '.join(map(repr, foreign))}, but has no edge to it", code="plan.unknown_task"
             )
+    first = node.route == "first"
     taken: list[str] = []
     exhausted: str | None = None
-    for edge in sorted(node.outgoing, key=lambda e: not e.back):
-        if take is not None and edge.target not in take:
+    for edge in sorted(node.outgoing, key=lambda e: e.default if first else not e.back):
+        if take is not None and edge.to not in take:
             continue
         if edge.when is not None and not edge.when.test(scope_of(edge.when, state, values, (node.name, output))):
             continue
         if not edge.back:
             taken.append(edge.target)
+            if first:
+                break
             continue
         if state.nodes[edge.target].visit >= state.workflow.nodes[edge.target].max_visits:
             exhausted = edge.target
@@ -51,6 +56,9 @@ def take_edges(
             f"{node.name} wants to go back to {exhausted}, which has had all of its {visits} visits",
             code="loop.exhausted",
         )
+    if first and not taken and node.outgoing and take != ():
+        message = f"no way leads on from {node.name}: none of its conditions is true, and it has no default edge"
+        raise PenstockError(message, code=NO_MATCH)
     return taken, []
 
 
@@ -73,7 +81,12 @@ def step_done(
         done.taken, before = take_edges(state, node, output, take, values)
     except PenstockError as error:
         done.taken = []
-        return [done, ev.RunEnding("failed", {**error.to_dict(), "node": node.name, "step": step.id})]
+        fail = {**error.to_dict(), "node": node.name, "step": step.id}
+        if error.code == NO_MATCH and node.on_error == "pause":
+            return fail_for_good(state, step, fail, step.attempt, started, executor)
+        if error.code == NO_MATCH and node.on_error != "fail":
+            return [done, ev.NodeFailed(node.name, fail, [])]
+        return [done, ev.RunEnding("failed", fail)]
     return [*before, done]
 
 

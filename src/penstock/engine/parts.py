@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .document import COSTS, JOINS, ON_ERROR, Node, Retry, read_limits
+from .document import COSTS, JOINS, ON_ERROR, ROUTES, Node, Retry, read_limits
 from .expr import compile_template
 from .fields import MAX_EDGES, NODE_NAME, Reader
 from .inline import inline
@@ -19,6 +19,7 @@ NODE_KEYS = (
     "for_each",
     "parallel",
     "join",
+    "route",
     "retry",
     "timeout",
     "max_visits",
@@ -66,6 +67,8 @@ def read_node(reader: Reader, name: str, value: Any, at: str, schemas: Mapping[s
         node.max_visits = reader.whole(given["max_visits"], f"{at}/max_visits", "max_visits", 1, MAX_VISITS) or 1
     if "on_error" in given:
         node.on_error = reader.choice(given["on_error"], f"{at}/on_error", "on_error", ON_ERROR) or "fail"
+    if "route" in given:
+        node.route = reader.choice(given["route"], f"{at}/route", "route", ROUTES) or "all"
     if "limits" in given:
         node.limits = read_limits(reader, given["limits"], f"{at}/limits", (*COSTS, "call"))
     if "join" in given:

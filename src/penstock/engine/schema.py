@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .document import COSTS, DIFFICULTIES, JOINS, LIMITS, ON_ERROR, WITHIN
+from .document import COSTS, DIFFICULTIES, JOINS, LIMITS, ON_ERROR, ROUTES, WITHIN
 from .fields import MAX_EDGES, MAX_NODES, NODE_NAME, SLUG
 
 ID = "urn:penstock:workflow:1"
@@ -122,6 +122,12 @@ def _node() -> dict[str, Any]:
             "join": join,
             "retry": _retry(),
             "timeout": _duration("How long one attempt may take."),
+            "route": _key(
+                "Which edges are taken when the node ends: all whose condition is true, or only the first of them, in the order "
+                "in which they are written; then one edge may be the default.",
+                enum=list(ROUTES),
+                default="all",
+            ),
             "max_visits": _key(
                 "How often the node may run when an edge goes back to it. Each cycle needs it.",
                 type="integer",
@@ -144,6 +150,31 @@ def _edge() -> dict[str, Any]:
             "from": _key("The node it leaves.", type="string"),
             "to": _key("The node it leads to. A node on the path to `from` makes a loop.", type="string"),
             "when": _expression("The edge is taken only if this is true.", "${{ nodes.review.output.ok }}"),
+            "default": _key(
+                "Of a node with `route: first`: the edge is taken when no other is.", type="boolean", default=False
+            ),
+            "gate": _key(
+                "A person must approve before the node it leads to begins: true, the question, or more about it.",
+                oneOf=[{"const": True}, {"type": "string", "minLength": 1, "maxLength": 200}, _gate()],
+            ),
+            "checkpoint": _key(
+                "The run stops here, to be looked at, until a person lets it go on.", type="boolean", default=False
+            ),
+        },
+    }
+
+
+def _gate() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "title": _key("The question, in one line.", type="string", maxLength=200),
+            "message": _key("What the person should know to decide; Markdown, and ${{ }}.", type="string"),
+            "comment": _key("Whether the decision must be explained.", enum=["optional", "required", "on_reject"]),
+            "fields": _key("JSON Schema of further fields to fill in.", type="object"),
+            "seconds": _key("How long to wait for an answer; for ever by default.", type="number", exclusiveMinimum=0),
+            "on_timeout": _key("What stands when nobody answers in time.", enum=["fail", "approve", "reject"]),
         },
     }
 

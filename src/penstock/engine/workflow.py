@@ -2,13 +2,13 @@
 
 `parse` takes plain JSON (from wherever) and returns a `Workflow` with its expressions compiled and its graph understood,
 or raises Invalid with every problem found: it goes on after each one, and only leaves out checks whose ground is
-missing. `document` has the values, `fields` reads them, `graph` knows the shape, `schema` describes the document to
-editors, and `compare` tells two apart.
+missing. `document` has the values, `fields`, `parts` and `edges` read them, `graph` knows the shape, `schema` describes the
+document to editors, and `compare` tells two apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from ..errors import Invalid
@@ -26,8 +26,9 @@ from .document import (
     input_defaults,
     read_limits,
 )
+from .edges import Edges, Way, pointer_of
 from .expr import Expression, Template, escape
-from .fields import MAX_BYTES, MAX_EDGES, MAX_NODES, SLUG, Position, Reader, nowhere
+from .fields import MAX_BYTES, MAX_NODES, SLUG, Position, Reader, nowhere
 from .graph import Before, Reach, Shape, shape_of
 from .parts import read_node
 from .schema import document_schema
@@ -64,7 +65,6 @@ KEYS = (
     "schemas",
     "layout",
 )
-EDGE_KEYS = ("from", "to", "when")
 
 
 def parse(document: Any, position: Position = nowhere) -> Workflow:
@@ -105,7 +105,6 @@ class _Parser:
         self.document = document
         self.nodes: dict[str, Node] = {}
         self.sound = True  # whether every node and edge could be read, so that the graph means something
-        self.numbers: list[int] = []  # of the edges that could be read: their place in the document
 
     def workflow(self, fingerprint: str) -> Workflow:
         document, reader = self.document, self.reader
@@ -133,7 +132,7 @@ class _Parser:
             reader.mapping(document["outputs"], "/outputs", "outputs")
         schemas, layout = self.schemas(), self.layout()
         heads = frozenset(node.name for node in self.nodes.values() if node.max_visits > 1)
-        shape = shape_of(list(self.nodes), [(source, target) for source, target, _ in edges], heads)
+        shape = shape_of(list(self.nodes), [(way.source, way.target) for way in edges], heads)
         linked = self.link(edges, shape)
         self.check_cycles(edges, shape)
         if self.sound:
@@ -232,57 +231,17 @@ class _Parser:
 
     # ------------------------------------------------------------------------------------------------- edges
 
-    def read_edges(self) -> list[tuple[str, str, Expression | None]]:
-        value = self.document.get("edges", [])
-        out: list[tuple[str, str, Expression | None]] = []
-        if not isinstance(value, list):
-            self.reader.wrong(value, "/edges", "edges", "a list of mappings with from and to")
-            self.sound = False
-            return out
-        if len(value) > MAX_EDGES:
-            self.reader.add("document.too_large", "/edges", f"{len(value)} edges; {MAX_EDGES} are allowed")
-            self.sound = False
-            return out
-        seen: dict[tuple[str, str], int] = {}
-        for index, edge in enumerate(value):
-            at = f"/edges/{index}"
-            if self.reader.mapping(edge, at, "an edge") is None:
-                self.sound = False
-                continue
-            self.reader.unknown(edge, EDGE_KEYS, at, "an edge")
-            source, target = self.end(edge, "from", at), self.end(edge, "to", at)
-            when = self.reader.expression(edge["when"], f"{at}/when", "when") if "when" in edge else None
-            if source is None or target is None:
-                self.sound = False
-                continue
-            if (source, target) in seen:
-                message = f"there is an edge from {source} to {target} already, /edges/{seen[source, target]}"
-                self.reader.add("edge.doubled", at, message, "join the two conditions with ||")
-                self.sound = False
-                continue
-            seen[source, target] = index
-            self.numbers.append(index)
-            out.append((source, target, when))
-        return out
+    def read_edges(self) -> list[Way]:
+        edges = Edges(self.reader, self.nodes)
+        ways = edges.read(self.document.get("edges", []))
+        self.sound = self.sound and edges.sound
+        return ways
 
-    def end(self, edge: Mapping[str, Any], key: str, at: str) -> str | None:
-        name = edge.get(key)
-        if key not in edge:
-            self.reader.add("document.missing", at, f"the edge has no {key}")
-        elif not isinstance(name, str):
-            self.reader.wrong(name, f"{at}/{key}", key, "the name of a node")
-        elif name in self.nodes:
-            return name
-        elif self.nodes:
-            close = nearest(name, self.nodes)
-            hint = f"did you mean {close!r}?" if close else None
-            self.reader.add("edge.unknown_node", f"{at}/{key}", f"there is no node {name[:80]!r}", hint)
-        return None
-
-    def link(self, edges: list[tuple[str, str, Expression | None]], shape: Shape) -> tuple[Edge, ...]:
+    def link(self, edges: list[Way], shape: Shape) -> tuple[Edge, ...]:
         """Make the edges and hang them on their nodes."""
         linked = tuple(
-            Edge(index, source, target, when, index in shape.back) for index, (source, target, when) in enumerate(edges)
+            Edge(index, way.source, way.target, way.when, index in shape.back, way.default, way.to)
+            for index, way in enumerate(edges)
         )
         incoming: dict[str, list[Edge]] = {name: [] for name in self.nodes}
         outgoing: dict[str, list[Edge]] = {name: [] for name in self.nodes}
@@ -298,28 +257,28 @@ class _Parser:
 
     # ------------------------------------------------------------------------------------ what only the whole shows
 
-    def check_cycles(self, edges: list[tuple[str, str, Expression | None]], shape: Shape) -> None:
+    def check_cycles(self, edges: list[Way], shape: Shape) -> None:
         add = self.reader.add
         for index in sorted(shape.back):
-            source, target, when = edges[index]
+            source, target, when, number = (way := edges[index]).source, way.target, way.when, way.number
             cycle = " -> ".join(
                 [*shape.cycles[index][:12], *(["..."] if len(shape.cycles[index]) > 12 else []), target]
             )
             if self.nodes[target].max_visits == 1:
                 hint = f"give {target} max_visits: the most times it may run"
-                add("graph.unbounded_cycle", f"/edges/{self.numbers[index]}", f"nothing bounds the cycle {cycle}", hint)
+                add("graph.unbounded_cycle", f"/edges/{number}", f"nothing bounds the cycle {cycle}", hint)
             elif when is None and len(self.nodes[source].outgoing) == 1:
                 message = f"{source} always goes back to {target}, so the cycle {cycle} ends only by failing"
-                add("graph.endless_cycle", f"/edges/{self.numbers[index]}", message, "give the edge a when", "warning")
+                add("graph.endless_cycle", f"/edges/{number}", message, "give the edge a when", "warning")
 
     def check_shape(self, shape: Shape) -> None:
         add = self.reader.add
         for name in shape.unreachable:
             starts = ", ".join(shape.starts[:5])
             message = f"no path leads to {name} from where a run starts ({starts})"
-            add("graph.unreachable", f"/nodes/{escape(name)}", message, "add an edge to it")
+            add("graph.unreachable", pointer_of(self.nodes[name]), message, "add an edge to it")
         for name, node in self.nodes.items():
-            at = f"/nodes/{escape(name)}"
+            at = pointer_of(node)
             if isinstance(node.join, int) and node.join > len(node.incoming):
                 message = f"{name} waits for {node.join} edges, and {len(node.incoming)} lead to it"
                 add("node.join_unreachable", f"{at}/join", message)
@@ -336,7 +295,7 @@ class _Parser:
         for name, node in self.nodes.items():
             if node.for_each is not None:
                 self.check([node.for_each], name, before, item=False)
-            given = self.document["nodes"][name]
+            given = self.document["nodes"].get(name)  # none for a gate
             self.check(node.config.expressions, name, before, item=isinstance(given, dict) and "for_each" in given)
         for edge in edges:
             if edge.when is not None:

@@ -12,6 +12,7 @@ from typing import Any
 from ..engine.workflow import parse
 from ..errors import Invalid
 
+CONDITIONS = ("${{ inputs.go }}", "${{ !inputs.go }}", "${{ size(inputs.list) > 2 }}")
 KINDS = ("act",) * 8 + ("wait", "human", "subflow")
 
 
@@ -24,7 +25,7 @@ def random_document(rng: random.Random, name: str = "flow") -> dict[str, Any]:
         for source in rng.sample(names[:i], min(i, rng.choice((1, 1, 1, 2, 3)))):
             edge: dict[str, Any] = {"from": source, "to": names[i]}
             if rng.random() < 0.25:
-                edge["when"] = rng.choice(("${{ inputs.go }}", "${{ !inputs.go }}", "${{ size(inputs.list) > 2 }}"))
+                edge["when"] = rng.choice(CONDITIONS)
             edges.append(edge)
     nodes = {node: _node(rng, node, edges, name) for node in names}
     if count > 2 and rng.random() < 0.3:
@@ -48,7 +49,26 @@ def random_document(rng: random.Random, name: str = "flow") -> dict[str, Any]:
         parse(document)
     except Invalid:  # the loop has two ways in, and only one of them may be visited again
         edges.pop()
+    _routes(random.Random(repr(document)), nodes, edges)
     return document
+
+
+def _routes(rng: random.Random, nodes: dict[str, Any], edges: list[dict[str, Any]]) -> None:
+    """Some nodes go one way only, and some edges have a gate. Chosen by what the document is, so that the rest of it is the same
+    as without."""
+    for name, node in nodes.items():
+        leaving = [edge for edge in edges if edge["from"] == name]
+        if len(leaving) > 1 and rng.random() < 0.5:
+            node["route"] = "first"
+            for edge in leaving:
+                edge.setdefault("when", rng.choice(CONDITIONS))
+            if rng.random() < 0.5:
+                default = rng.choice(leaving)
+                del default["when"]
+                default["default"] = True
+    for edge in edges:
+        if rng.random() < 0.08:
+            edge["gate"] = {"seconds": rng.choice((20, 300)), "on_timeout": rng.choice(("approve", "reject"))}
 
 
 def _node(rng: random.Random, name: str, edges: list[dict[str, Any]], flow: str) -> dict[str, Any]:

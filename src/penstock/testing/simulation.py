@@ -549,8 +549,12 @@ def check_journal(run_id: str, workflow: Workflow, events: Sequence[ev.Event]) -
         raise Broken(f"{run_id}: kept more than once: {doubled}")
     if any(later.at < earlier.at for earlier, later in itertools.pairwise(events)):
         raise Broken(f"{run_id}: time goes backwards")
+    routers = {name for name, node in workflow.nodes.items() if node.route == "first"}
     state = RunState(run_id, workflow)
     for event in events:
+        name = getattr(event.fact, "node", None) or getattr(event.fact, "step", "").partition("#")[0]
+        if name in routers and len(getattr(event.fact, "taken", None) or ()) > 1:
+            raise Broken(f"{run_id}: at {event.seq} the router {name} goes more than one way")
         apply(state, event)
         check_limits(state, event)
     again = fold(run_id, workflow, [ev.event_from_dict(ev.event_dict(e)) for e in events])
