@@ -135,7 +135,7 @@ def subflows_exist(workflows: Workflows) -> Check:
 def _configs(workflow: Workflow) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(kind, pointer, the entries of `with` that hold no expression) of each node."""
     for name, node in workflow.nodes.items():
-        config = workflow.document["nodes"][name].get("with")
+        config = workflow.document["nodes"].get(name, {}).get("with")  # a gate has none
         if isinstance(config, dict):
             plain = {key: value for key, value in config.items() if not _has_expression(value)}
             yield node.kind, f"/nodes/{name}/with", plain
