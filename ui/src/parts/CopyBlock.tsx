@@ -8,7 +8,6 @@ import css from "./CopyBlock.module.css";
 export function CopyBlock({ text, label }: { text: string; label: string }) {
   return (
     <div className={css.block}>
-      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls must be reached by keyboard */}
       <pre className={css.text} tabIndex={0} aria-label={label}>
         {text}
       </pre>

@@ -1,0 +1,77 @@
+// What of the runs is shown. All of it stands in the address, so that it can be sent to somebody.
+
+import { Autocomplete, Select, TextInput } from "@mantine/core";
+import { IconSearch } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useRef, useState } from "react";
+import { workflowsQuery } from "../api/queries.ts";
+import { MODES } from "../form/ModePicker.tsx";
+import { lookOf, Status } from "../parts/Status.tsx";
+import { useSlash } from "../shell/shortcuts.ts";
+import css from "./Filters.module.css";
+import { type Shown, STATUSES } from "./views.ts";
+
+interface FiltersProps {
+  shown: Shown;
+  onChange: (next: Partial<Record<string, string | undefined>>) => void;
+}
+
+export function Filters({ shown, onChange }: FiltersProps) {
+  const field = useRef<HTMLInputElement>(null);
+  useSlash(field);
+  const { data: workflows } = useQuery(workflowsQuery());
+  const slugs = new Set([...(workflows ?? []).map((one) => one.slug), ...(shown.workflow ? [shown.workflow] : [])]);
+  const [actor, setActor] = useState(shown.actor ?? "");
+  useEffect(() => setActor(shown.actor ?? ""), [shown.actor]);
+  return (
+    <search className={css.filters}>
+      <TextInput
+        ref={field}
+        className={css.search ?? ""}
+        placeholder="Search id, workflow, actor, error"
+        aria-label="Search runs"
+        leftSection={<IconSearch size={16} aria-hidden />}
+        value={shown.text}
+        onChange={(event) => onChange({ text: event.currentTarget.value })}
+      />
+      <Select
+        aria-label="Status"
+        placeholder="Any status"
+        data={STATUSES.map((value) => ({ value, label: lookOf(value).word }))}
+        renderOption={({ option }) => <Status of={option.value} />}
+        value={shown.status ?? null}
+        onChange={(next) => onChange({ status: next ?? undefined })}
+        clearable
+      />
+      <Select
+        aria-label="Workflow"
+        placeholder="Any workflow"
+        data={[...slugs].toSorted()}
+        value={shown.workflow ?? null}
+        onChange={(next) => onChange({ workflow: next ?? undefined })}
+        clearable
+        searchable
+      />
+      <Select
+        aria-label="Mode"
+        placeholder="Any mode"
+        data={Object.entries(MODES).map(([value, { name }]) => ({ value, label: name }))}
+        value={shown.mode ?? null}
+        onChange={(next) => onChange({ mode: next ?? undefined })}
+        clearable
+      />
+      <Autocomplete
+        aria-label="Actor"
+        placeholder="Any actor"
+        data={["local"]}
+        value={actor}
+        onChange={setActor}
+        onOptionSubmit={(next) => onChange({ actor: next })}
+        onBlur={() => onChange({ actor: actor || undefined })}
+        onKeyDown={(event) => {
+          if (event.key === "Enter") onChange({ actor: actor || undefined });
+        }}
+      />
+    </search>
+  );
+}
