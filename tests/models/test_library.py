@@ -280,7 +280,7 @@ async def test_a_key_goes_to_its_provider_and_not_into_errors(models: Models) ->
 
 async def test_the_environment_counts_only_when_the_operator_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-process")
-    with pytest.raises(Refused, match="OPENAI_API_KEY") as caught:
+    with pytest.raises(Refused, match="penstock providers set openai") as caught:
         await Models().model("openai:gpt-5", no_secret)
     assert caught.value.code == "model.no_key"
     given = Models(environment={"OPENAI_API_KEY": "sk-given"})
@@ -348,7 +348,7 @@ async def test_a_name_nobody_knows(models: Models, name: str, hint: str) -> None
     assert hint in caught.value.message
 
 
-async def test_the_breaker_opens_for_one_model_and_closes_again(naps: Naps) -> None:
+async def test_the_breaker_opens_for_one_provider_and_closes_again(naps: Naps) -> None:
     now = [0.0]
     models = Models(sleep=naps, chance=lambda: 0.5, clock=lambda: now[0])
     async with Provider(*[fails(500)] * 5, say("well")) as provider:
@@ -361,7 +361,7 @@ async def test_the_breaker_opens_for_one_model_and_closes_again(naps: Naps) -> N
         with pytest.raises(Unavailable):
             await model.request(HELLO)
         assert len(provider.bodies) == 5, "an open breaker lets nothing through"
-        where = f"openai:gpt-5 at {provider.url}"
+        where = f"openai at {provider.url}"
         assert models.breakers() == {where: {"state": "open", "failures": 5, "opened_at": 0.0}}
         now[0] = 31.0
         assert (await model.request(HELLO)).text == "well"

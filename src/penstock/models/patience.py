@@ -23,14 +23,20 @@ WAITS = (2.0, 4.0, 8.0)  # seconds
 LONGEST = 60.0  # seconds a provider may ask to wait
 
 Told = Callable[[str], Awaitable[None]]
+Moved = Callable[[str, str], None]  # (subject, state) of a breaker that changed
 
 
 async def unheard(line: str) -> None:
     """Tells nobody."""
 
 
+def unseen(subject: str, state: str) -> None:
+    """Nobody looks."""
+
+
 class Patient:
-    """A model that is asked again, and left alone when it keeps failing. `tell` hears of each failure that is not final."""
+    """A model that is asked again, and left alone when it keeps failing. `tell` hears of each failure that is not final,
+    `moved` of each change of the breaker that these requests meet."""
 
     def __init__(
         self,
@@ -39,15 +45,16 @@ class Patient:
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
         tell: Told = unheard,
+        moved: Moved = unseen,
     ) -> None:
         self.name = model.name
         self._model, self._breaker = model, breaker
-        self._sleep, self._chance, self._tell = sleep, chance, tell
+        self._sleep, self._chance, self._tell, self._moved = sleep, chance, tell, moved
 
     async def request(self, request: Request) -> Reply:
         while True:
             try:
-                self._breaker.enter()
+                self._enter()
                 reply = await self._model.request(request)
             except PenstockError as error:
                 request = await self._after(error, request)
@@ -55,18 +62,18 @@ class Patient:
                 self._breaker.left()
                 raise
             else:
-                self._breaker.ended(True)
+                self._ended(True)
                 return reply
 
     async def stream(self, request: Request) -> AsyncGenerator[Delta | Reply]:
         while True:
             shown = False
             try:
-                self._breaker.enter()
+                self._enter()
                 async with aclosing(self._model.stream(request)) as pieces:
                     async for piece in pieces:
                         if isinstance(piece, Reply):
-                            self._breaker.ended(True)
+                            self._ended(True)
                             yield piece
                             return
                         shown = True
@@ -79,11 +86,20 @@ class Patient:
                 self._breaker.left()
                 raise
 
+    def _enter(self) -> None:
+        self._breaker.enter()
+        if self._breaker.probing:
+            self._moved(self._breaker.name, "half_open")
+
+    def _ended(self, well: bool) -> None:
+        if (state := self._breaker.ended(well)) is not None:
+            self._moved(self._breaker.name, state)
+
     async def _after(self, error: PenstockError, request: Request) -> Request:
         """Wait and give the request to make next, or raise what came of it."""
         if error.code == "model.circuit_open":
             raise error
-        self._breaker.ended(not error.retryable or error.code == "model.rate_limited")
+        self._ended(not error.retryable or error.code == "model.rate_limited")
         if not error.retryable:
             raise error
         asked = error.detail.get("retry_after") if isinstance(error.detail, dict) else None

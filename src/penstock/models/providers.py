@@ -10,8 +10,9 @@ from ..errors import Invalid, Problem
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """`extra` is the extra of the package that brings its client, if the package alone does not. `secret` names its key in the
-    vault. `address` is where it answers when nobody says otherwise; None where there is no such place."""
+    """`client` is the module of its client, where it needs one of its own, and `extra` the extra of the package that brings it.
+    `secret` names its key in the vault. `address` is where it answers when nobody says otherwise; None where there is no such
+    place."""
 
     name: str
     title: str
@@ -19,6 +20,7 @@ class Provider:
     extra: str | None = None
     address: str | None = None
     keyless: bool = False
+    client: str | None = None
 
 
 PROVIDERS = {
@@ -32,18 +34,33 @@ PROVIDERS = {
             "https://api.openai.com/v1",
         ),
         Provider("openai-responses", "OpenAI's Responses", "OPENAI_API_KEY", None, "https://api.openai.com/v1"),
-        Provider("anthropic", "Anthropic", "ANTHROPIC_API_KEY", "anthropic", "https://api.anthropic.com"),
-        Provider("google", "Google Gemini", "GOOGLE_API_KEY", "google", "https://generativelanguage.googleapis.com"),
-        Provider("mistral", "Mistral", "MISTRAL_API_KEY", "mistral", "https://api.mistral.ai"),
-        Provider("groq", "Groq", "GROQ_API_KEY", "groq", "https://api.groq.com"),
+        Provider(
+            "anthropic", "Anthropic", "ANTHROPIC_API_KEY", "anthropic", "https://api.anthropic.com", client="anthropic"
+        ),
+        Provider(
+            "google",
+            "Google Gemini",
+            "GOOGLE_API_KEY",
+            "google",
+            "https://generativelanguage.googleapis.com",
+            client="google.genai",
+        ),
+        Provider("mistral", "Mistral", "MISTRAL_API_KEY", "mistral", "https://api.mistral.ai", client="mistralai"),
+        Provider("groq", "Groq", "GROQ_API_KEY", "groq", "https://api.groq.com", client="groq"),
         Provider("deepseek", "DeepSeek", "DEEPSEEK_API_KEY", None, "https://api.deepseek.com"),
         Provider("openrouter", "OpenRouter", "OPENROUTER_API_KEY", None, "https://openrouter.ai/api/v1"),
         Provider("ollama", "Ollama", "OLLAMA_API_KEY", None, "http://127.0.0.1:11434/v1", keyless=True),
         Provider("azure", "Azure OpenAI", "AZURE_OPENAI_API_KEY"),
-        Provider("bedrock", "Amazon Bedrock", "AWS_BEARER_TOKEN_BEDROCK", "bedrock"),
+        Provider("bedrock", "Amazon Bedrock", "AWS_BEARER_TOKEN_BEDROCK", "bedrock", client="boto3"),
     )
 }
 SCRIPTED = "scripted"
+
+
+def nearest_provider(name: str) -> str:
+    """What may have been meant by a name that no provider has."""
+    near = difflib.get_close_matches(name, PROVIDERS, 1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(PROVIDERS)}"
 
 
 def split(model: str) -> tuple[str, str]:

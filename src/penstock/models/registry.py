@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NotFound, Refused
 from ..ports import Clock
 from .breaker import Breaker
-from .patience import Patient, Told, unheard
+from .connections import Saved
+from .patience import Moved, Patient, Told, unheard, unseen
 from .port import Model
 from .prices import Prices
 from .providers import PROVIDERS, SCRIPTED, split
@@ -27,11 +28,17 @@ if TYPE_CHECKING:
 
 OPEN = 64  # models kept open
 Secret = Callable[[str], Awaitable[str]]
+Lookup = Callable[[str, str], Awaitable[Saved | None]]  # (group, provider)
+
+
+async def _nothing(group: str, provider: str) -> Saved | None:
+    return None
 
 
 class Models:
     """`default` is the model of agents that name none. `environment` holds keys by name where the vault has none (None: it is
-    not looked at). `scripts` are those that `scripted:NAME` can name. `sleep` and `chance` (0 to 1) are for retries."""
+    not looked at). `saved` says where a group's models of a provider are asked. `scripts` are those that `scripted:NAME` can
+    name. `sleep` and `chance` (0 to 1) are for retries."""
 
     def __init__(
         self,
@@ -40,6 +47,7 @@ class Models:
         environment: Mapping[str, str] | None = None,
         prices: Prices | None = None,
         scripts: Mapping[str, Any] | None = None,
+        saved: Lookup = _nothing,
         clock: Clock = time.time,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
@@ -47,6 +55,7 @@ class Models:
         self.default = default
         self.prices = prices or Prices()
         self._environment = environment
+        self._saved = saved
         self._scripts = {name: read_script(script) for name, script in (scripts or {}).items()}
         self._clock, self._sleep, self._chance = clock, sleep, chance
         self._breakers: dict[str, Breaker] = {}
@@ -61,10 +70,12 @@ class Models:
         base_url: str | None = None,
         key_name: str | None = None,
         script: Any = None,
+        group: str = "default",
         tell: Told = unheard,
+        moved: Moved = unseen,
     ) -> Model:
-        """The model of this name, ready to be asked, with retries and its breaker. `secret` gives a secret's value by name,
-        or raises NotFound. `tell` hears of each failure that is tried again.
+        """The model of this name, ready to be asked, with retries and its provider's breaker. `secret` gives a secret's value by
+        name, or raises NotFound. `tell` hears of each failure that is tried again, `moved` when the breaker changes.
 
         Raises Invalid `model.unknown`, `model.bad_script`, `model.no_address`; Unavailable `model.extra_missing`; Refused
         `model.no_key` when the provider needs a key and there is none."""
@@ -73,11 +84,13 @@ class Models:
         if provider == SCRIPTED:
             model: Model = Scripted(name, self._script(rest) if script is None else script)
             return Patient(model, Breaker(name, self._clock), self._sleep, self._chance, tell)
-        key = await self._key(provider, base_url, key_name, secret)
+        saved = await self._saved(group, provider)
+        key = await self._key(provider, base_url, key_name, secret, saved)
+        base_url = base_url or (saved.base_url if saved is not None else None)
         model = await self._opened(provider, rest, key, base_url)
-        where = f"{name} at {base_url}" if base_url else name
+        where = f"{provider} at {base_url}" if base_url else provider
         breaker = self._breakers.setdefault(where, Breaker(where, self._clock))
-        return Patient(model, breaker, self._sleep, self._chance, tell)
+        return Patient(model, breaker, self._sleep, self._chance, tell, moved)
 
     def check(self, name: str | None) -> None:
         """That a model of this name could be there. Raises Invalid `model.unknown`."""
@@ -86,7 +99,7 @@ class Models:
             self._script(rest)
 
     def breakers(self) -> dict[str, dict[str, Any]]:
-        """Each breaker's state by model: {state, failures, opened_at}; see `Breaker.to_dict`."""
+        """Each breaker's state by provider (`openai`, `openai at URL`): {state, failures, opened_at}; see `Breaker.to_dict`."""
         return {name: breaker.to_dict() for name, breaker in self._breakers.items()}
 
     async def aclose(self) -> None:
@@ -105,18 +118,28 @@ class Models:
             raise NotFound(f"there is no script scripted:{name}; known: {known}", code="model.no_script")
         return self._scripts[name]
 
-    async def _key(self, provider: str, base_url: str | None, key_name: str | None, secret: Secret) -> str:
+    async def _key(
+        self, provider: str, base_url: str | None, key_name: str | None, secret: Secret, saved: Saved | None
+    ) -> str:
         known = PROVIDERS[provider]
-        at_home = base_url is None or base_url.rstrip("/") == known.address or provider == "azure"
+        asked = None if base_url is None else base_url.rstrip("/")
+        if saved is not None and saved.base_url is not None:
+            at_home = asked is None or asked == saved.base_url
+            name = saved.secret
+            if not at_home and asked == known.address:
+                at_home, name = True, known.secret
+        else:
+            at_home, name = asked is None or asked == known.address or provider == "azure", known.secret
         if key_name is None and not at_home:
             return ""
-        wanted = key_name or known.secret
+        wanted = key_name or name
         try:
             return await secret(wanted)
         except NotFound:
             given = (self._environment or {}).get(wanted, "")
         if not given and not (known.keyless and key_name is None):
-            message = f"{known.title} needs a key: keep it with `penstock secrets set {wanted}`"
+            how = f"penstock providers set {provider}" if key_name is None else f"penstock secrets set {wanted}"
+            message = f"{known.title} needs a key: keep it with `{how}`"
             raise Refused(message, code="model.no_key", detail={"secret": wanted})
         return given
 
