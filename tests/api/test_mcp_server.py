@@ -17,6 +17,8 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from tests.api.callers import BIG, DRAFT, ECHO, PARENT, begun, newest, offer, publish, settled
 
+from penstock.api import calls
+
 pytestmark = pytest.mark.anyio
 
 VERSIONS = {"auto": "2026-07-28", "legacy": "2025-11-25"}
@@ -84,6 +86,25 @@ class TestTheList:
         await offer(house.core, document)
         await house.core.apply(document.replace("inputs.text + inputs.text", "'draft'"))
         assert (await each.call_tool(name, {"text": "a"})).structured_content == {"text": "aa"}
+
+    async def test_a_long_list_comes_in_pages(self, house: Any, each: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        whole = [tool.name for tool in (await each.list_tools()).tools]
+        from penstock.api import mcp_tools
+
+        monkeypatch.setattr(calls, "PAGE", 2)
+        monkeypatch.setattr(mcp_tools, "TOOLS", 3)
+        names, cursor, pages = [], None, 0
+        while cursor is not None or not pages:
+            page = await each.list_tools(cursor=cursor)
+            names += [tool.name for tool in page.tools]
+            cursor, pages = page.next_cursor, pages + 1
+        assert names == whole
+        assert pages > 2
+
+    async def test_a_cursor_that_is_none_is_an_error(self, each: Client) -> None:
+        with pytest.raises(MCPError) as caught:
+            await each.list_tools(cursor="nonsense")
+        assert caught.value.error.code == -32602
 
 
 class TestCalls:
@@ -208,6 +229,12 @@ class TestIdempotency:
         assert other.is_error
         assert other.meta["penstock/code"] == "idempotency.body_differs"
 
+    async def test_the_same_key_twice_at_once_is_one_run(self, house: Any, each: Client) -> None:
+        meta: Any = {"Idempotency-Key": f"at-once-{each.protocol_version}"}
+        results = await asyncio.gather(*(each.call_tool("double", {"value": 6}, meta=meta) for _ in range(5)))
+        assert len({result.meta["penstock/run_id"] for result in results}) == 1
+        assert [result.structured_content for result in results] == [{"result": {"value": 12}}] * 5
+
     async def test_a_call_with_a_key_survives_its_caller(self, house: Any, each: Client) -> None:
         name = f"survive-{each.protocol_version}"
         meta = {"idempotency-key": name}
@@ -266,6 +293,17 @@ class TestTheDoor:
         for version in ("2026-07-28", "2025-11-25", "1999-01-01", ""):
             asked = self.say(house, **{"Content-Type": "application/json", "MCP-Protocol-Version": version})
             assert 400 <= (await house.bare.post("/mcp", content=body, **asked)).status_code < 500
+
+    @pytest.mark.parametrize("prompt", [b"NaN", b'"\\ud800"', b'"\\u0000"', b"1e999", b"[" * 500 + b"]" * 500])
+    async def test_values_that_no_journal_holds_are_refused(self, house: Any, prompt: bytes) -> None:
+        template = b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "echo", "arguments":'
+        body = template + b' {"prompt": %s}, "_meta": {"Idempotency-Key": "k"}}}' % prompt
+        asked = self.say(house, **{"Content-Type": "application/json", "MCP-Protocol-Version": "2025-11-25"})
+        answer = await house.bare.post("/mcp", content=body, **asked)
+        text = json.loads(answer.text.partition("data: ")[2] or answer.text)
+        refused = text["error"]["code"] in (-32700, -32602) if "error" in text else text["result"]["isError"]
+        assert refused, text
+        assert "Internal" not in answer.text
 
     async def test_arguments_of_a_wrong_shape_are_refused(self, house: Any) -> None:
         params = {"name": "double", "arguments": [1, 2]}

@@ -22,6 +22,7 @@ from ..control import Listener
 from ..engine import news
 from ..engine.document import canonical
 from ..engine.events import Event
+from ..engine.fields import SLUG
 from ..engine.scope import SPILLED
 from ..engine.view import RunView
 from ..engine.workflow import Workflow
@@ -110,6 +111,8 @@ class Calls:
 
     async def offer(self, group: str, slug: str) -> Offer:
         """Raises NotFound: `workflow.not_found`, or `version.not_found` for one that was never published."""
+        if not SLUG.fullmatch(slug):
+            raise NotFound("that is no name of a workflow", code="workflow.not_found")
         return await self._offer(await self.core.workflows.draft(group, slug))
 
     async def _offer(self, draft: Draft) -> Offer:
@@ -156,7 +159,10 @@ class Calls:
     async def _claim(self, group: str, slug: str, inputs: dict[str, Any], key: str | None) -> str | None:
         if (key := key_of(key)) is None:
             return None
-        digest = hashlib.sha256(f"call {slug}\n{canonical(inputs)}".encode()).hexdigest()
+        try:
+            digest = hashlib.sha256(f"call {slug}\n{canonical(inputs)}".encode()).hexdigest()
+        except (ValueError, RecursionError):
+            return None  # no journal could hold these inputs: the gate says what is wrong with them
         made = hashlib.blake2b(f"{group}\n{key}\n{digest}".encode(), digest_size=12).hexdigest()
         return await self.core.runs.claim(group, key, digest, f"run_{made}")
 
