@@ -12,12 +12,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ..engine.edges import GATE_KEYS, gate_of
 from ..engine.expr import escape
 from ..engine.fields import Position, nowhere
 from ..engine.tokens import suggestion
 from ..engine.workflow import Workflow, parse
 from ..errors import Invalid, Problem
 from ..ports import NodeKind
+from .conditions import check_conditions
 from .inputs import validate_inputs
 from .schemas import check_schemas
 from .text import read_text
@@ -26,6 +28,7 @@ __all__ = ["accept", "check", "read", "validate_inputs"]
 
 Kinds = Mapping[str, NodeKind]
 _OPEN = "${{"
+KNOWN = frozenset({*GATE_KEYS, "choices"})  # what else is written in a gate is named as an unknown key
 
 
 def read(data: bytes | str, kinds: Kinds | None = None, filename: str = "") -> Workflow:
@@ -55,6 +58,8 @@ def accept(
             # What stands in code or a template of its own is one mistake, however little it looks like an expression.
             found = [p for p in found if not (p.code.startswith("expr.") and p.pointer.startswith(literal))]
             found.extend(of_kinds)
+    if workflow is not None and kinds is not None:
+        found.extend(_placed(check_conditions(workflow, kinds), position))
     if any(problem.severity == "error" for problem in found) or workflow is None:
         found.sort(key=lambda p: (p.severity != "error", p.line or 0, p.column or 0))
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -65,7 +70,11 @@ def accept(
 
 def check(workflow: Workflow, kinds: Kinds) -> list[Problem]:
     """What is wrong with a workflow here: its schemas, its kinds and their configuration. Raises nothing."""
-    return [*check_schemas(workflow.document), *_check_nodes(workflow.document, kinds)]
+    return [
+        *check_schemas(workflow.document),
+        *_check_nodes(workflow.document, kinds),
+        *check_conditions(workflow, kinds),
+    ]
 
 
 def _placed(problems: Iterable[Problem], position: Position) -> list[Problem]:
@@ -93,7 +102,19 @@ def _check_nodes(document: Mapping[str, Any], kinds: Kinds) -> list[Problem]:
             problems.append(Problem("kind.unknown", message, f"{at}/kind", hint))
         elif isinstance(node.get("with", {}), dict):
             problems.extend(_check_config(kind, node.get("with", {}), f"{at}/with"))
-    return problems
+    return [*problems, *_check_gates(document, kinds)]
+
+
+def _check_gates(document: Mapping[str, Any], kinds: Kinds) -> Iterable[Problem]:
+    """The questions on edges, against the configuration of the kind `human`, which they become."""
+    edges = document.get("edges")
+    for index, edge in enumerate(edges if isinstance(edges, list) else ()):
+        config = gate_of(edge) if isinstance(edge, dict) and isinstance(edge.get("gate"), dict) else None
+        if config is None or (kind := kinds.get("human")) is None:
+            continue
+        for problem in _check_config(kind, {key: value for key, value in config.items() if key in KNOWN}, ""):
+            at = f"/edges/{index}/gate{problem.pointer}"
+            yield Problem(problem.code, problem.message, at, problem.hint, severity=problem.severity)
 
 
 def _check_config(kind: NodeKind, config: dict[str, Any], at: str) -> Iterable[Problem]:

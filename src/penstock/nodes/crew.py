@@ -11,6 +11,7 @@ both would be made again.
 from __future__ import annotations
 
 import mimetypes
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
@@ -51,6 +52,17 @@ class Crew:
 
     def __init__(self, agent: Agent, functions: Function) -> None:
         self._agent, self._functions = agent, functions
+
+    @staticmethod
+    def gives(config: Mapping[str, Any]) -> Any:
+        """The JSON Schema of the output of a crew with this `with`, as written; True where it is not known."""
+        tasks = config.get("tasks")
+        if not isinstance(tasks, list) or not tasks or not all(isinstance(one, dict) for one in tasks):
+            return True
+        of = {one.get("name"): {"type": "string"} if one.get("output") is None else one["output"] for one in tasks}
+        last = "text" if tasks[-1].get("output") is None else "value"
+        outputs = {"type": "object", "properties": of}
+        return {"type": "object", "properties": {last: of[tasks[-1].get("name")], "tasks": outputs}}
 
     async def run(self, step: StepContext, config: CrewConfig) -> Done:
         return Done(await _Crew(self._agent, self._functions, step, config).work())

@@ -4,6 +4,7 @@ time-out action stands. The output is {decision, comment, fields, by, timed_out}
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -42,6 +43,12 @@ class Human:
 
     def __init__(self, clock: Clock = time.time) -> None:
         self._clock = clock
+
+    @staticmethod
+    def gives(config: Mapping[str, Any]) -> Any:
+        """The JSON Schema of the output of a question with this `with`, as written."""
+        names = ("decision", "comment", "by", "timed_out")
+        return {"type": "object", "properties": {**dict.fromkeys(names, True), "fields": config.get("fields") or True}}
 
     async def run(self, step: StepContext, config: HumanConfig) -> Wait:
         ask = config.model_dump(exclude={"seconds"}, exclude_none=True)
