@@ -37,7 +37,7 @@ export default defineConfig({
     outDir: OUT,
     emptyOutDir: true,
     target: "es2023",
-    cssMinify: "lightningcss",
+    cssTarget: ["chrome123", "edge123", "firefox121", "safari17.5"], // what knows light-dark()
     reportCompressedSize: false,
     chunkSizeWarningLimit: 1200,
     assetsInlineLimit: 0,

@@ -46,7 +46,7 @@ export function WorkflowCard({ workflow, onTag }: { workflow: WorkflowItem; onTa
         <Button
           component={Link}
           to={`/workflows/${workflow.slug}/run`}
-          size="compact-md"
+          size="compact-sm"
           leftSection={<IconPlayerPlayFilled size={12} aria-hidden />}
           aria-label={`Run ${name}`}
         >

@@ -85,7 +85,7 @@ export function Estimate({ slug, mode, document, limits }: EstimateProps) {
         <Table verticalSpacing={4} horizontalSpacing={6} layout="fixed">
           <Table.Thead>
             <Table.Tr>
-              <Table.Th aria-label="What" />
+              <Table.Td />
               <Table.Th ta="right">Usually</Table.Th>
               <Table.Th ta="right">At most</Table.Th>
             </Table.Tr>

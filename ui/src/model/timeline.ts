@@ -45,8 +45,11 @@ const BUCKETS = 240;
 
 const RANK = ["completed", "cancelled", "scheduled", "queued", "running", "waiting", "retrying", "paused", "failed"];
 
-/** The rows of a run in the order of beginning; `open` says what was opened or shut by hand. */
-export function rowsOf(view: RunView, open: ReadonlyMap<string, boolean> = new Map()): Row[] {
+/** Whether a row was opened or shut by hand; undefined when nobody said. */
+export type IsOpen = (row: string) => boolean | undefined;
+
+/** The rows of a run in the order of beginning. */
+export function rowsOf(view: RunView, isOpen: IsOpen = () => undefined): Row[] {
   const rows: Row[] = [];
   const crowded = view.order.length > CROWD;
   const nodes = [...view.nodes].filter(([, node]) => node.list.length > 0);
@@ -56,24 +59,24 @@ export function rowsOf(view: RunView, open: ReadonlyMap<string, boolean> = new M
     let shown = true;
     if (many) {
       const id = `node:${name}`;
-      shown = open.get(id) ?? node.list.length <= FEW;
+      shown = isOpen(id) ?? node.list.length <= FEW;
       rows.push({
         id, kind: "node", depth: 0, label: name, hint: counted(node.list), status: node.status, open: shown, size: node.list.length, step: null,
         steps: node.list, call: null, start: begun(node.list[0]!), end: finished(node.list), parent: null,
       });
     }
-    if (shown) for (const step of node.list) addStep(rows, step, many, open, crowded);
+    if (shown) for (const step of node.list) addStep(rows, step, many, isOpen, crowded);
   }
   return rows;
 }
 
-function addStep(rows: Row[], step: StepView, within: boolean, open: ReadonlyMap<string, boolean>, crowded: boolean): void {
+function addStep(rows: Row[], step: StepView, within: boolean, isOpen: IsOpen, crowded: boolean): void {
   const depth = within ? 1 : 0;
   const id = `step:${step.id}`;
   const tasks = step.said.length > 0 ? tasksOf(step) : new Map<string, never>();
   const below = step.kept.length > 0 || tasks.size > 0;
   const wide = tasks.size > 0 || (step.kept.length <= CALLS && step.kept.some((kept) => kept.key.includes("model:")));
-  const shown = below ? (open.get(id) ?? (wide && !crowded)) : null;
+  const shown = below ? (isOpen(id) ?? (wide && !crowded)) : null;
   rows.push({
     id, kind: "step", depth, label: within ? step.id.slice(step.node.length) : step.id.endsWith("#1") ? step.node : step.id, hint: "",
     status: step.status, open: shown, size: step.kept.length, step, steps: null, call: null, start: begun(step), end: step.endedAt,
@@ -96,7 +99,7 @@ function addStep(rows: Row[], step: StepView, within: boolean, open: ReadonlyMap
     const agentId = `agent:${step.id}:${agent}`;
     const ofAgent = calls.filter((call) => call.task !== null && mine.includes(call.task));
     const told = mine.flatMap((name) => tasks.get(name) ?? []);
-    const agentShown = open.get(agentId) ?? true;
+    const agentShown = isOpen(agentId) ?? true;
     rows.push({
       id: agentId, kind: "agent", depth: depth + 1, label: agent, hint: `${mine.length} ${mine.length === 1 ? "task" : "tasks"}`,
       status: worst(told.map((task) => taskStatus(task.status, step))), open: agentShown, size: ofAgent.length, step, steps: null, call: null,
@@ -108,7 +111,7 @@ function addStep(rows: Row[], step: StepView, within: boolean, open: ReadonlyMap
       const task = tasks.get(name);
       const inTask = ofAgent.filter((call) => call.task === name);
       const taskId = `task:${step.id}:${name}`;
-      const taskShown = inTask.length > 0 ? (open.get(taskId) ?? inTask.length <= CALLS) : null;
+      const taskShown = inTask.length > 0 ? (isOpen(taskId) ?? inTask.length <= CALLS) : null;
       rows.push({
         id: taskId, kind: "task", depth: depth + 2, label: name, hint: task?.parent ? `for ${task.parent}` : "",
         status: task ? taskStatus(task.status, step) : "completed", open: taskShown, size: inTask.length, step, steps: null, call: null,

@@ -23,7 +23,7 @@ interface RunListProps {
 }
 
 const ROW = 45;
-const NARROW = 84;
+const NARROW = 72;
 
 export function RunList({ runs, loading, chosen, onChoose, hasMore, onMore }: RunListProps) {
   const list = useRef<HTMLDivElement>(null);
@@ -81,7 +81,9 @@ export function RunList({ runs, loading, chosen, onChoose, hasMore, onMore }: Ru
         <span role="columnheader" className={css.right}>
           Took
         </span>
-        <span role="columnheader">Error</span>
+        <span role="columnheader" className={css.errorHead}>
+          Error
+        </span>
       </div>
       <div ref={list} role="rowgroup" className={css.body} style={{ height: rows.getTotalSize() }}>
         {shown.map((item) => {

@@ -55,10 +55,12 @@ export function Shell({ nav }: { nav: Entry[] }) {
             />
             <Brand />
           </Group>
-          <UnstyledButton className={css.search} onClick={spotlight.open} aria-label="Search workflows, runs and pages">
+          <UnstyledButton className={css.search} onClick={spotlight.open} title="Search workflows, runs and pages">
             <IconSearch size={16} aria-hidden />
             <span className={css.searchText}>Search or jump to…</span>
-            <Kbd className={css.kbd}>{MOD} K</Kbd>
+            <Kbd className={css.kbd} aria-hidden>
+              {MOD} K
+            </Kbd>
           </UnstyledButton>
           <Group gap={6} wrap="nowrap">
             <Tooltip label="Keyboard shortcuts (?)">
