@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import groups, mcp, options, worker
+from . import groups, mcp, options, servers, worker
 from .options import go, place
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 groups.register(app)
+servers.register(app)
 worker.register(app)
 mcp.register(app)
 

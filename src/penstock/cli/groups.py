@@ -1,4 +1,4 @@
-"""The groups of commands: runs, workflows, servers, secrets, approvals, dead-letters."""
+"""The groups of commands: runs, workflows, secrets, approvals, dead-letters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ Detach = Annotated[bool, typer.Option("--detach", "-d", help="Do not stay with t
 
 runs = typer.Typer(help="Look at runs, and steer them.", no_args_is_help=True)
 workflows = typer.Typer(help="The catalog: drafts, versions, what changed.", no_args_is_help=True)
-servers = typer.Typer(help="MCP servers.", no_args_is_help=True)
 secrets = typer.Typer(help="Secrets, kept encrypted; no command shows a value.", no_args_is_help=True)
 approvals = typer.Typer(help="Questions that runs ask people.", no_args_is_help=True)
 letters = typer.Typer(help="Runs that failed, or wait to be fixed.", no_args_is_help=True)
@@ -31,7 +30,6 @@ letters = typer.Typer(help="Runs that failed, or wait to be fixed.", no_args_is_
 def register(app: typer.Typer) -> None:
     app.add_typer(runs, name="runs")
     app.add_typer(workflows, name="workflows")
-    app.add_typer(servers, name="servers")
     app.add_typer(secrets, name="secrets")
     app.add_typer(approvals, name="approvals")
     app.add_typer(letters, name="dead-letters")
@@ -252,14 +250,6 @@ def workflows_publish(
 
 
 # ------------------------------------------------------------------------------------------------- what there is
-
-
-@servers.command("ls")
-def servers_ls(json: options.Json = False, data: options.Data = None, server: options.Server = None) -> int:
-    """The MCP servers, and what each can do."""
-    from . import things  # noqa: PLC0415
-
-    return ask(place(data, server), lambda link: things.list_servers(link, json))
 
 
 @secrets.command("set")

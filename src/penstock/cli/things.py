@@ -1,4 +1,4 @@
-"""`penstock servers`, `secrets`, `approvals` and `dead-letters`."""
+"""`penstock secrets`, `approvals` and `dead-letters`."""
 
 from __future__ import annotations
 
@@ -14,22 +14,6 @@ from .link import Link, Place
 from .run import Options
 from .runs import age, go_on, more
 from .terminal import is_terminal, out, out_json, printable, say, status_text, table
-
-# -------------------------------------------------------------------------------------------------------- servers
-
-
-async def list_servers(link: Link, json: bool) -> int | None:
-    answer = await link.call("GET", "/servers")
-    if json:
-        out_json(answer)
-        return None
-    rows = [
-        (one["name"], one["transport"], "" if one["enabled"] else "off", ", ".join(sorted(one["capabilities"])))
-        for one in answer["items"]
-    ]
-    table(("SERVER", "TRANSPORT", "", "CAPABILITIES"), rows, "no servers")
-    return None
-
 
 # -------------------------------------------------------------------------------------------------------- secrets
 
