@@ -27,7 +27,7 @@ VERSIONS = {"auto": "2026-07-28", "legacy": "2025-11-25"}
 @pytest.fixture(scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory, housekeeping: Any) -> AsyncIterator[Any]:
     async with housekeeping(tmp_path_factory.mktemp("data")) as house:
-        await publish(house.core, "double", "gated", "ask", "positive", "careful", "many")
+        await publish(house.core, "double", "gated", "ask", "positive", "careful", "many", "files")
         await offer(house.core, PARENT, ECHO, BIG)
         await house.core.apply(DRAFT)
         yield house
@@ -128,6 +128,21 @@ class TestCalls:
         heard.clear()
         await each.call_tool("many", {"count": 3}, progress_callback=on_progress)
         assert [(progress, total) for progress, total, _ in heard] == [(1, None), (2, None), (3, None)]
+
+    async def test_texts_among_the_outputs_come_along_and_other_files_by_address(
+        self, house: Any, each: Client
+    ) -> None:
+        result = await each.call_tool("echo", {"prompt": "Ada"})
+        assert json.loads(result.content[0].text)["times"] == 1
+        assert [block.type for block in result.content] == ["text", "resource"]
+        file: Any = result.content[1].resource
+        assert (file.mime_type, file.text) == ("text/markdown", "You said: Ada")
+        fetched = await house.http.get(str(file.uri).removeprefix(house.url).removeprefix("/api/v1"))
+        assert fetched.text == "You said: Ada", "and it is at its address"
+        result = await each.call_tool("files", {"name": "a b.bin", "text": "x", "mime": "application/zip"})
+        link: Any = result.content[1]
+        assert (link.type, link.name, link.mime_type, link.size) == ("resource_link", "a b.bin", "application/zip", 1)
+        assert (await house.http.get(str(link.uri).removeprefix(f"{house.url}/api/v1"))).text == "x"
 
     async def test_what_is_too_large_for_the_journal_comes_back_whole(self, each: Client) -> None:
         result = await each.call_tool("big", {"text": "x" * 100_000})

@@ -262,21 +262,39 @@ class Calls:
     async def text(self, result: Result) -> str:
         """The outputs as one text: the only one, or the first Markdown or other text among them; JSON where there is none. A
         run without outputs is its first text artifact."""
-        view = result.view
-        own = {one["digest"] for one in view.artifacts.values()}
-        handles = [{"artifact": a["digest"], "mime": a["mime"]} for a in view.artifacts.values()]
+        handles = self.handles(result)
+        own = [handle["artifact"] for handle in handles]
         values = list(result.outputs.values()) if result.outputs else handles
-        marked = [value for value in values if _is_handle(value, own) and value["mime"].startswith("text/markdown")]
+        marked = [handle for handle in handles if handle["mime"].startswith("text/markdown")]
         for value in [*marked, *values]:
             if isinstance(value, str):
                 return value
             if isinstance(value, dict) and isinstance(value.get("text"), str) and value.keys() <= {"text", "truncated"}:
                 return value["text"]
-            if _is_handle(value, own) and value["mime"].startswith("text/"):
-                with contextlib.suppress(NotFound, UnicodeDecodeError):
-                    if await self.core.artifacts.size(value["artifact"]) <= LARGEST_TEXT:
-                        return (await self.core.artifacts.get(value["artifact"])).decode()
+            known = isinstance(value, dict) and value.get("artifact") in own
+            if known and (text := await self.text_of(value)) is not None:
+                return text
         return orjson.dumps(result.outputs).decode()
+
+    def handles(self, result: Result) -> list[dict[str, Any]]:
+        """The artifacts among the outputs; of a run without outputs, all it made. What merely looks like one, because it came in
+        with the inputs, is none."""
+        made = {one["digest"]: one for one in result.view.artifacts.values()}
+        if not result.outputs:
+            return [{**one, "artifact": digest} for digest, one in made.items()]
+        parts = [part for value in result.outputs.values() for part in (value if isinstance(value, list) else [value])]
+        digests = [part.get("artifact") for part in parts if isinstance(part, dict)]
+        return [
+            {**made[digest], "artifact": digest} for digest in digests if isinstance(digest, str) and digest in made
+        ]
+
+    async def text_of(self, handle: dict[str, Any], largest: int = LARGEST_TEXT) -> str | None:
+        """An artifact as text; None where it is none, or too large."""
+        if str(handle.get("mime") or "").startswith("text/"):
+            with contextlib.suppress(NotFound, UnicodeDecodeError):
+                if await self.core.artifacts.size(handle["artifact"]) <= largest:
+                    return (await self.core.artifacts.get(handle["artifact"])).decode()
+        return None
 
 
 def failure_of(result: Result) -> PenstockError:
@@ -305,11 +323,6 @@ def base_of(scope: Any) -> str:
     """The address under which this server was asked."""
     host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
     return f"{scope.get('scheme', 'http')}://{host}"
-
-
-def _is_handle(value: Any, own: set[str]) -> bool:
-    """Whether it is an artifact of this run: what merely looks like one may have come in with the inputs."""
-    return isinstance(value, dict) and value.get("artifact") in own and isinstance(value.get("mime"), str)
 
 
 def _why(error: dict[str, Any] | None) -> str:

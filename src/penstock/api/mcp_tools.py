@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 import mcp_types as types
@@ -36,6 +37,8 @@ INSTRUCTIONS = (
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ENDED = {"step.completed": "completed", "step.failed": "failed", "step.cancelled": "cancelled"}
 TOOLS = 500  # on a page of the list
+FILES = 20  # artifacts in a result
+FILE_BYTES = 256 * 1024  # of a text that comes with a result
 
 Context = ServerRequestContext[Any, Any]
 
@@ -126,12 +129,27 @@ class _Tools:
             meta["penstock/replayed"] = True
         if result.status == "completed":
             text = await self._calls.text(result) if len(result.outputs) <= 1 else orjson.dumps(result.outputs).decode()
-            return _result(text, result.outputs, meta)
+            return _result(text, result.outputs, meta, await self._files(result, base, text))
         if result.status == "waiting":
             run = {"run_id": result.run_id, "status": "waiting", "url": meta["penstock/run_url"]}
             run["questions"] = [question.to_dict() for question in result.questions]
             return _result(needs_person(result, base), {"run": run}, meta)
         return _failed(failure_of(result), meta)
+
+    async def _files(self, result: Result, base: str, said: str) -> list[types.ContentBlock]:
+        """The artifacts among the outputs: texts as they are, for models that cannot fetch them; others by their address."""
+        blocks: list[types.ContentBlock] = []
+        for handle in self._calls.handles(result)[:FILES]:
+            name, mime = handle["name"], handle["mime"]
+            uri = f"{base}/api/v1/runs/{result.run_id}/artifacts/{quote(name)}"
+            text = await self._calls.text_of(handle, FILE_BYTES)
+            if text is None or text == said:
+                link = types.ResourceLink(type="resource_link", name=name, uri=uri, mime_type=mime, size=handle["size"])
+                blocks.append(link)
+            else:
+                content = types.TextResourceContents(uri=uri, mime_type=mime, text=text)
+                blocks.append(types.EmbeddedResource(type="resource", resource=content))
+        return blocks
 
     async def cancellations(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         """Middleware: a cancellation of the older protocol comes in a request of its own."""
@@ -211,8 +229,10 @@ def _trace(context: Context) -> str | None:
     return trace_of(given) if isinstance(given, str) else None
 
 
-def _result(text: str, structured: Mapping[str, Any], meta: dict[str, Any]) -> types.CallToolResult:
-    content: list[types.ContentBlock] = [types.TextContent(type="text", text=text)]
+def _result(
+    text: str, structured: Mapping[str, Any], meta: dict[str, Any], files: Sequence[types.ContentBlock] = ()
+) -> types.CallToolResult:
+    content: list[types.ContentBlock] = [types.TextContent(type="text", text=text), *files]
     return types.CallToolResult(content=content, structured_content=dict(structured), _meta=meta)
 
 
