@@ -37,11 +37,13 @@ _MEANING = {
 }
 _ALWAYS = ("400", "401", "403", "404", "409", "422", "500", "503")
 _WITH_BODY = ("413", "415")
+_NESTED: dict[str, Any] = {}  # models within the bodies that routes take
 
 
 def takes(model: type[BaseModel], required: bool = True) -> dict[str, Any]:
     """`openapi_extra` of a route that reads a JSON body by itself."""
     schema = model.model_json_schema(ref_template=_REF)
+    _NESTED.update(schema.pop("$defs", {}))
     return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
 
 
@@ -89,6 +91,7 @@ def _build(app: FastAPI) -> dict[str, Any]:
     )
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
+    schemas.update({name: schema for name, schema in _NESTED.items() if name not in schemas})
     problem = models.Problem.model_json_schema(ref_template=_REF)
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
