@@ -110,6 +110,7 @@ export function linesOf(event: JournalEvent): LogLine[] {
 
 /** Lines without their ends; a line end at the very end begins no further line. */
 function splitLines(text: string): string[] {
+  // oxlint-disable-next-line eslint/no-control-regex -- these end a line for the server too
   const parts = text.split(/\r\n|[\n\r\v\f\u001c\u001d\u001e\u0085\u2028\u2029]/);
   if (parts.length > 1 && parts.at(-1) === "") parts.pop();
   return parts;

@@ -169,7 +169,8 @@ describe("the journal", () => {
   });
   it("has a word for every kind it knows, and none for others", () => {
     const wordless = events.filter((event) => wordsOf(event) === "").map((event) => event.kind);
-    expect(new Set(wordless).difference(new Set(["run.started", "run.completed", "step.started", "step.completed"]))).toEqual(new Set());
+    const plain = new Set(["run.started", "run.completed", "step.started", "step.completed", "steps.alive"]);
+    expect(wordless.filter((kind) => !plain.has(kind))).toEqual([]);
     expect(wordsOf({ seq: 1, at: 1, kind: "moon.rose", data: {} })).toBe("");
   });
 });
