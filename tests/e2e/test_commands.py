@@ -112,7 +112,7 @@ def test_nothing_is_applied_unless_everything_is_right(shell: Shell) -> None:
     assert shell("workflows", "validate", "missing").code == 2
     imported = shell("import", "native", good)
     assert imported.code == 0 and "hello" in shell("workflows", "ls").out
-    assert "known: native" in shell("import", "bpmn", good).err
+    assert "known: native, crewai" in shell("import", "bpmn", good).err
 
 
 def test_a_secret_goes_in_and_never_comes_out(shell: Shell) -> None:

@@ -17,6 +17,7 @@ from . import (
     dead_letters,
     face,
     health,
+    imports,
     inventory,
     openai,
     openapi,
@@ -58,7 +59,7 @@ def create_app(core: Core) -> FastAPI:
     app.state.refusals = remote.Refusals()
     app.state.registry.register(app.state.refusals)
     app.state.registry.register(server_metrics.ServerMetrics(core.servers))
-    for module in (runs, artifacts, workflows, approvals, dead_letters, inventory, servers, remote):
+    for module in (runs, artifacts, workflows, imports, approvals, dead_letters, inventory, servers, remote):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
     app.include_router(remote.public)

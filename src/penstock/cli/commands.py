@@ -33,6 +33,11 @@ class Mode(StrEnum):
     validate_only = "validate_only"
 
 
+class Process(StrEnum):
+    sequential = "sequential"
+    hierarchical = "hierarchical"
+
+
 @app.command()
 def run(
     workflow: Annotated[
@@ -96,15 +101,35 @@ def serve(
 
 @app.command("import")
 def import_(
-    format: Annotated[str, typer.Argument(help="The format: native.")],
-    file: Annotated[str, typer.Argument(help="The file; - for stdin.")],
+    format: Annotated[str, typer.Argument(help="The format: crewai, or native for a document of ours.")],
+    source: Annotated[str, typer.Argument(metavar="DIR", help="The folder; of native the file, - for stdin.")],
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Save the workflow as a draft instead of printing it.")
+    ] = False,
+    name: Annotated[
+        str, typer.Option(help="The workflow's slug; the folder's name by default.", show_default=False)
+    ] = "",
+    process: Annotated[
+        Process | None, typer.Option(help="How a crew works; by default what its files say.", show_default=False)
+    ] = None,
+    json: options.Json = False,
     data: options.Data = None,
     server: options.Server = None,
 ) -> int:
-    """Take a workflow over into the catalog."""
-    from . import workflows  # noqa: PLC0415
+    """Take over what another product calls a workflow: print it as a document of ours, or save it. A document of ours is
+    saved."""
+    from . import imports  # noqa: PLC0415
 
-    return options.ask(place(data, server), lambda link: workflows.import_file(link, format, file))
+    if format == imports.NATIVE:
+        return options.ask(place(data, server), lambda link: imports.save_file(link, source))
+    code, text = imports.convert(format, source, name, process.value if process else "", json)
+    if text is None:
+        return code
+    if apply:
+        return options.ask(place(data, server), lambda link: imports.save(link, text))
+    if not json:
+        imports.show(text)
+    return code
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`penstock workflows …`, `import` and `schema`: the catalog."""
+"""`penstock workflows …` and `schema`: the catalog."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from .documents import means_file, packaged, read_file
 from .link import Link
 from .runs import age, more
 from .terminal import console, out, out_json, printable, say, status_text, table
-
-FORMATS = ("native",)
 
 
 async def ls(link: Link, filters: dict[str, Any], json: bool) -> int | None:
@@ -167,16 +165,6 @@ def _change(change: dict[str, Any]) -> str:
         return jsonlib.dumps(change[side], ensure_ascii=False) if side in change else "nothing"
 
     return printable(f" {change['pointer']}: {shown('old')} -> {shown('new')}")
-
-
-async def import_file(link: Link, format: str, file: str) -> int | None:
-    if format not in FORMATS:
-        raise failures.UsageError(
-            f"there is no format {format!r}; known: {', '.join(FORMATS)}", code="import.unknown_format"
-        )
-    draft = await link.apply(read_file(file))
-    say(f"{draft['slug']}: saved as the draft")
-    return None
 
 
 def print_schema() -> int:
