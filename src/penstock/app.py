@@ -52,6 +52,7 @@ from .tools.config import ServerConfig, parse_servers
 from .tools.desk import Desk
 from .tools.keys import SigningKeys, WorkerTokens
 from .tools.registry import Servers
+from .tools.remote import RemoteWorker
 
 
 class Settings(BaseSettings):
@@ -147,6 +148,7 @@ class Penstock:
             registry=self.registry,
             read=changes_of(file),
             secret=self.vault.get,
+            connect={"worker": lambda group, config: RemoteWorker(config, self.desk, group)},
             clock=self.clock,
         )
         self.kinds = {**load_kinds(self.servers, settings), **self._given}

@@ -23,13 +23,13 @@ from penstock.tools.envelope import Envelope
 
 pytestmark = pytest.mark.anyio
 
-AUDIENCE = "fish-lab"
+GROUP, AUDIENCE = "default", "fish-lab"
 TOOLS = {"tools": [{"name": "echo", "input_schema": {"type": "object"}}]}
 
 
 async def ticket(desk: Desk, seconds: float = 60, arguments: dict[str, Any] | None = None) -> tuple[Order, Envelope]:
     """An order, handed out."""
-    order, _ = await desk.order(AUDIENCE, "echo", arguments or {}, seconds, None)
+    order, _ = await desk.order(GROUP, AUDIENCE, "echo", arguments or {}, seconds, None)
     return order, (await desk.deliver(order, "pull", desk.lease))[1]
 
 
@@ -75,7 +75,7 @@ async def test_a_workers_token_takes_work_and_opens_nothing_else(house: Any, is_
     assert (await house.bare.post(claim, json=TOOLS, headers=bearer(token))).status_code == 204
     is_problem(await house.bare.post(claim, json=TOOLS), 401, "auth.missing")
     is_problem(await house.bare.post(claim, json=TOOLS, headers=bearer("no")), 401, "worker.bad_token")
-    is_problem(await house.http.post("/work/claim", json=TOOLS), 401, "worker.bad_token")
+    is_problem(await house.http.post("work/claim", json=TOOLS), 401, "worker.bad_token")
     listed = (await house.http.get("/workers")).json()["items"]
     assert [row["audience"] for row in listed] == [AUDIENCE]
     assert token not in json.dumps(listed)
@@ -88,14 +88,14 @@ async def test_a_workers_token_takes_work_and_opens_nothing_else(house: Any, is_
     "body", [{}, {"tools": [{}]}, {"tools": [{"name": ""}]}, {"tools": [], "wait": -1}, {"tools": 5}]
 )
 async def test_a_claim_that_is_not_right(house: Any, is_problem: Any, body: Any) -> None:
-    token = await house.core.worker_tokens.issue("odd")
+    token = await house.core.worker_tokens.issue(GROUP, "odd")
     is_problem(await house.bare.post("/api/v1/work/claim", json=body, headers=bearer(token)), 422, "body.invalid")
 
 
 async def test_an_envelope_is_claimed_once_and_says_what_was_ordered(house: Any) -> None:
     desk: Desk = house.core.desk
-    token = await house.core.worker_tokens.issue(AUDIENCE)
-    order, _ = await desk.order(AUDIENCE, "echo", {"text": "hi"}, 60, "run_9:ask#1")
+    token = await house.core.worker_tokens.issue(GROUP, AUDIENCE)
+    order, _ = await desk.order(GROUP, AUDIENCE, "echo", {"text": "hi"}, 60, "run_9:ask#1")
     await desk.queue(order)
     claims = (house.bare.post("/api/v1/work/claim", json=TOOLS, headers=bearer(token)) for _ in range(6))
     found = [answer.json() for answer in await asyncio.gather(*claims) if answer.status_code == 200]
@@ -317,7 +317,7 @@ async def test_the_operators_commands(house: Any, command: Any) -> None:
     assert json.loads(rotated.stdout) == json.loads(listed.stdout)
     assert "signs" in (await command("keys", "ls")).stdout
     issued = await command("workers", "issue", "https://lab.example/fish")
-    assert await house.core.worker_tokens.audience(issued.stdout.strip()) == "https://lab.example/fish"
+    assert await house.core.worker_tokens.bearer(issued.stdout.strip()) == (GROUP, "https://lab.example/fish")
     assert "https://lab.example/fish" in (await command("workers", "ls")).stdout
     assert (await command("workers", "revoke", "https://lab.example/fish")).returncode == 0
     gone = await command("workers", "revoke", "https://lab.example/fish")
@@ -330,6 +330,6 @@ async def test_the_operators_commands(house: Any, command: Any) -> None:
 
 async def test_an_order_is_an_order() -> None:
     """What is signed is all that an order is."""
-    assert {field.name for field in dataclasses.fields(Order)} - {"expires"} <= {
+    assert {field.name for field in dataclasses.fields(Order)} - {"expires", "group"} <= {
         field.name for field in dataclasses.fields(Envelope)
     }

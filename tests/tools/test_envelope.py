@@ -362,15 +362,17 @@ async def test_only_rsa_keys_for_signing_are_taken_from_a_set(party: Party) -> N
 
 async def test_worker_tokens(party: Party) -> None:
     tokens = WorkerTokens(party.core.registry, party.clock)
-    token = await tokens.issue(AUDIENCE)
-    assert await tokens.audience(token) == AUDIENCE
+    token = await tokens.issue("a", AUDIENCE)
+    assert await tokens.bearer(token) == ("a", AUDIENCE)
     assert token not in str(await party.core.database.fetch("SELECT name, body FROM registry"))
     with pytest.raises(Unauthenticated):
-        await tokens.audience(token[:-1])
-    assert [row["audience"] for row in await tokens.listed()] == [AUDIENCE]
-    assert await tokens.revoke(AUDIENCE) == 1
+        await tokens.bearer(token[:-1])
+    assert [row["audience"] for row in await tokens.listed("a")] == [AUDIENCE]
+    assert await tokens.listed("b") == []
+    assert await tokens.revoke("b", AUDIENCE) == 0
+    assert await tokens.revoke("a", AUDIENCE) == 1
     with pytest.raises(Unauthenticated):
-        await tokens.audience(token)
+        await tokens.bearer(token)
 
 
 async def test_a_key_that_somebody_else_forgot_first_is_forgotten(party: Party) -> None:

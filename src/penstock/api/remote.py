@@ -25,7 +25,7 @@ from ..tools.desk import HELD, INLINE_RESULT, LARGEST, PATH, Desk
 from ..tools.keys import SigningKeys, WorkerTokens
 from . import bodies
 from .answers import json_answer, nothing
-from .core import core_of
+from .core import caller_of, core_of
 from .models import Answered, Asked, Json, Text
 from .openapi import content, takes
 
@@ -190,7 +190,7 @@ async def rotate_keys(request: Request) -> Response:
 @router.get("/workers", response_model=WorkerTokenList, operation_id="list_worker_tokens")
 async def list_worker_tokens(request: Request) -> Response:
     """Who may pull work: the audience of each token."""
-    return json_answer({"items": await _tokens(request).listed()})
+    return json_answer({"items": await _tokens(request).listed(caller_of(request).group)})
 
 
 @router.post(
@@ -203,7 +203,7 @@ async def list_worker_tokens(request: Request) -> Response:
 async def issue_worker_token(request: Request) -> Response:
     """A token to pull the work of one audience with. It is shown once and good for nothing else."""
     asked = await bodies.read_model(request, IssueToken)
-    token = await _tokens(request).issue(asked.audience)
+    token = await _tokens(request).issue(caller_of(request).group, asked.audience)
     return json_answer({"audience": asked.audience, "token": token}, 201)
 
 
@@ -212,7 +212,7 @@ async def revoke_worker_tokens(
     request: Request, audience: Annotated[str, Path(max_length=200, description="Whom the work is signed for.")]
 ) -> Response:
     """End every token of an audience."""
-    if not await _tokens(request).revoke(audience):
+    if not await _tokens(request).revoke(caller_of(request).group, audience):
         raise NotFound(f"there is no token for {audience!r}", code="worker.not_found")
     return nothing()
 
@@ -236,7 +236,7 @@ async def published_keys(request: Request) -> Response:
 async def claim_work(request: Request) -> Response:
     """Take the order that waits longest among those that fit. Shows a worker's token."""
     async with _watched(request, "a claim"):
-        audience = await _tokens(request).audience(_bearer(request))
+        group, audience = await _tokens(request).bearer(_bearer(request))
         asked = await bodies.read_model(request, ClaimWork)
         tools = [tool.model_dump() for tool in asked.tools]
         desk, streams = desk_of(request), request.app.state.streams
@@ -244,7 +244,7 @@ async def claim_work(request: Request) -> Response:
         async def still_there() -> bool:
             return not streams.closing and not await request.is_disconnected()
 
-        text = await desk.claim(audience, tools, asked.wait, still_there)
+        text = await desk.claim(group, audience, tools, asked.wait, still_there)
     return nothing() if text is None else json_answer({"envelope": text, "lease": desk.lease})
 
 

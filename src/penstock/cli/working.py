@@ -48,6 +48,7 @@ def work(place: Place, asked: Asked) -> int:
 async def _work(data: Path, asked: Asked) -> int:
     from ..app import read_servers  # noqa: PLC0415
     from ..tools.config import builtin_servers  # noqa: PLC0415
+    from ..tools.desk import LEASE  # noqa: PLC0415
     from ..worker.bench import Bench  # noqa: PLC0415
     from ..worker.intake import Intake, SeenNonces  # noqa: PLC0415
     from ..worker.offer import Offer  # noqa: PLC0415
@@ -65,7 +66,9 @@ async def _work(data: Path, asked: Asked) -> int:
         origin = Origin(asked.server)
         stack.push_async_callback(origin.aclose)
         nonces = stack.enter_context(contextlib.closing(SeenNonces(data / "worker.db", time.time)))
-        bench = Bench(origin, Intake(origin, asked.audience, nonces, time.time), offer, asked.places)
+        patience = LEASE if asked.listen is None else 0.0
+        intake = Intake(origin, asked.audience, nonces, time.time, patience)
+        bench = Bench(origin, intake, offer, asked.places)
         if asked.listen is not None:
             await _listen(bench, asked.listen)
         else:

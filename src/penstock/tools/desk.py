@@ -50,6 +50,7 @@ class Order:
     """What is to be done, before it is anybody's. `expires` is when nobody wants the result any more."""
 
     task: str
+    group: str
     audience: str
     tool: str
     digest: str
@@ -89,7 +90,7 @@ class Desk:
     # ------------------------------------------------------------------------------------------- the caller's side
 
     async def order(
-        self, audience: str, tool: str, arguments: dict[str, Any], seconds: float, key: str | None
+        self, group: str, audience: str, tool: str, arguments: dict[str, Any], seconds: float, key: str | None
     ) -> tuple[Order, bool]:
         """The order for a call, and whether it is new: the same call (its key, tool and arguments) that is still on its
         way since before a restart is taken up again. `key` may be `RUN:STEP…`, as the keys of steps are."""
@@ -97,7 +98,7 @@ class Desk:
         now, data = self.clock(), sealed.pack(arguments)
         digest = sealed.digest_of(data)
         said = key or self._new_word()
-        task = "task_" + hashlib.sha256(orjson.dumps([audience, tool, digest, said])).hexdigest()[:32]
+        task = "task_" + hashlib.sha256(orjson.dumps([group, audience, tool, digest, said])).hexdigest()[:32]
         known = await self._find(ORDERS, task)
         if known is not None:
             if known["expires"] > now:
@@ -109,6 +110,7 @@ class Desk:
             await self._artifacts.put(data)
         order = Order(
             task=task,
+            group=group,
             audience=audience,
             tool=tool,
             digest=digest,
@@ -125,7 +127,13 @@ class Desk:
 
     async def queue(self, order: Order) -> None:
         """Offer an order to whoever pulls for its audience."""
-        body = {"audience": order.audience, "tool": order.tool, "at": self.clock(), "expires": order.expires}
+        body = {
+            "group": order.group,
+            "audience": order.audience,
+            "tool": order.tool,
+            "at": self.clock(),
+            "expires": order.expires,
+        }
         await self._registry.put(GROUP, QUEUE, order.task, body)
         offered, self._offered = self._offered, asyncio.Event()
         offered.set()
@@ -138,7 +146,13 @@ class Desk:
         claims = {"iss": sealed.ISSUER, "jti": nonce, "exp": ends["expires"]}
         at = f"{self._base}{PATH}/{nonce}"
         upload = f"{at}/upload?signed={sealed.sign(claims, key, sealed.UPLOAD)}"
-        ticket = {**ends, "token": _hashed(token), "digest": order.digest, "audience": order.audience}
+        ticket = {
+            **ends,
+            "token": _hashed(token),
+            "digest": order.digest,
+            "group": order.group,
+            "audience": order.audience,
+        }
         await self._registry.put(GROUP, UPLOADS, nonce, ends)
         if lease is not None:
             await self._registry.put(GROUP, LEASES, nonce, {**ends, "until": now + lease})
@@ -146,7 +160,7 @@ class Desk:
         await self._registry.put(GROUP, DELIVERIES, order.task, {"nonce": nonce, "expires": ends["expires"]})
         named = asdict(order)
         made = Envelope(
-            **{name: named[name] for name in named if name != "expires"},
+            **{name: named[name] for name in named if name not in ("expires", "group")},
             issued=now,
             not_before=now,
             expires=order.expires,
@@ -163,9 +177,9 @@ class Desk:
     async def is_open(self, nonce: str) -> bool:
         return await self._find(TICKETS, nonce) is not None
 
-    async def is_present(self, audience: str) -> bool:
+    async def is_present(self, group: str, audience: str) -> bool:
         """Whether somebody pulls for this audience: has asked for work lately."""
-        found = await self._find(WORKERS, _row(audience))
+        found = await self._find(WORKERS, _row(group, audience))
         return found is not None and found["seen_at"] + SEEN > self.clock()
 
     async def take(self, order: Order, most: int) -> dict[str, Any] | None:
@@ -210,7 +224,7 @@ class Desk:
         """Offer an order again when whoever took it fell silent; False when it still waits for its first taker and nobody
         is there to take it: it is withdrawn then, and nobody will ever see it."""
         if await self._find(QUEUE, order.task) is not None:
-            if await self.is_present(order.audience) or not await self._delete(QUEUE, order.task):
+            if await self.is_present(order.group, order.audience) or not await self._delete(QUEUE, order.task):
                 return True
             await self.withdraw(order)
             return False
@@ -249,15 +263,16 @@ class Desk:
 
     async def claim(
         self,
+        group: str,
         audience: str,
         tools: list[dict[str, Any]],
         wait: float,
         still_there: Callable[[], Awaitable[bool]],
     ) -> str | None:
-        """An envelope for somebody who pulls for this audience, the order that waits longest first; None when there is none
+        """An envelope for somebody who pulls for this audience: the order that waits longest; None when there is none
         within `wait` seconds. `tools` are what it offers: {name, description, input_schema, …}."""
         await self._sweep()
-        await self._seen(audience, tools)
+        await self._seen(group, audience, tools)
         names = {one["name"] for one in tools}
         loop = asyncio.get_running_loop()
         until = loop.time() + min(wait, HELD)
@@ -265,7 +280,11 @@ class Desk:
             offered = self._offered
             waiting = sorted((await self._registry.list(GROUP, QUEUE)).items(), key=lambda item: item[1]["at"])
             for task, body in waiting:
-                if body["audience"] != audience or body["tool"] not in names or body["expires"] < self.clock():
+                if (
+                    (body["group"], body["audience"]) != (group, audience)
+                    or body["tool"] not in names
+                    or body["expires"] < self.clock()
+                ):
                     continue
                 if not await still_there():
                     return None
@@ -294,22 +313,22 @@ class Desk:
             return None  # nobody waits for it any more
         return (await self.deliver(_order(found), "pull", self.lease))[0]
 
-    async def _seen(self, audience: str, tools: list[dict[str, Any]] | None = None) -> None:
-        now, seen = self.clock(), await self._find(WORKERS, _row(audience)) or {"tools": [], "seen_at": 0.0}
+    async def _seen(self, group: str, audience: str, tools: list[dict[str, Any]] | None = None) -> None:
+        now, seen = self.clock(), await self._find(WORKERS, _row(group, audience)) or {"tools": [], "seen_at": 0.0}
         tools = seen["tools"] if tools is None else tools
         if seen["tools"] != tools or seen["seen_at"] + SEEN / 4 < now:
-            await self._registry.put(GROUP, WORKERS, _row(audience), {"tools": tools, "seen_at": now})
+            await self._registry.put(GROUP, WORKERS, _row(group, audience), {"tools": tools, "seen_at": now})
 
-    async def tools_of(self, audience: str) -> list[dict[str, Any]]:
+    async def tools_of(self, group: str, audience: str) -> list[dict[str, Any]]:
         """What those who pull for this audience last said they offer."""
-        found = await self._find(WORKERS, _row(audience))
+        found = await self._find(WORKERS, _row(group, audience))
         return found["tools"] if found is not None else []
 
     async def heartbeat(self, nonce: str, token: str) -> bool:
         """Prolong a lease; False when the result is no longer wanted. Raises as `settle`."""
         ticket = await self._ticket(nonce, token)
         order = await self._find(ORDERS, ticket["task"])
-        await self._seen(ticket["audience"])
+        await self._seen(ticket["group"], ticket["audience"])
         if await self._find(LEASES, nonce) is not None:
             body = {"task": ticket["task"], "expires": ticket["expires"], "until": self.clock() + self.lease}
             await self._registry.put(GROUP, LEASES, nonce, body)
@@ -419,9 +438,9 @@ def _order(body: dict[str, Any]) -> Order:
     return Order(**{name: value for name, value in body.items() if name != "watched_at"})
 
 
-def _row(audience: str) -> str:
-    """An audience as the name of a row: it may be a URL."""
-    return hashlib.sha256(audience.encode()).hexdigest()[:32]
+def _row(group: str, audience: str) -> str:
+    """A group's audience as the name of a row: it may be a URL."""
+    return hashlib.sha256(orjson.dumps([group, audience])).hexdigest()[:32]
 
 
 def _hashed(token: str) -> str:

@@ -179,37 +179,39 @@ def _made_at(kid: str) -> float:
 
 
 class WorkerTokens:
-    """What those who pull show: a token that is good for taking the work of one audience and for nothing else. The digest is
-    kept, never the token."""
+    """What those who pull show: a token that is good for taking the work of one audience of one group and for nothing else. The
+    digest is kept, never the token."""
 
     def __init__(self, registry: Registry, clock: Clock) -> None:
         self._registry = registry
         self._clock = clock
 
-    async def issue(self, audience: str) -> str:
+    async def issue(self, group: str, audience: str) -> str:
         """A new token; this is the only time it is seen."""
         token = f"pw_{secrets.token_urlsafe(32)}"
-        body = {"audience": audience, "made_at": self._clock()}
+        body = {"group": group, "audience": audience, "made_at": self._clock()}
         await self._registry.put(GROUP, TOKENS, _hashed(token), body)
         return token
 
-    async def audience(self, token: str) -> str:
-        """Whose work the token is for. Raises Unauthenticated, code `worker.bad_token`."""
+    async def bearer(self, token: str) -> tuple[str, str]:
+        """Whose work the token is for: (group, audience). Raises Unauthenticated, code `worker.bad_token`."""
         try:
-            return (await self._registry.get(GROUP, TOKENS, _hashed(token)))["audience"]
+            found = await self._registry.get(GROUP, TOKENS, _hashed(token))
+            return found["group"], found["audience"]
         except NotFound:
             raise Unauthenticated("this is no worker's token", code="worker.bad_token") from None
 
-    async def listed(self) -> list[dict[str, Any]]:
-        """{audience, made_at} of each token, the oldest first."""
-        rows = (await self._registry.list(GROUP, TOKENS)).values()
-        return sorted(rows, key=lambda row: row["made_at"])
+    async def listed(self, group: str) -> list[dict[str, Any]]:
+        """{audience, made_at} of each token of a group, the oldest first."""
+        rows = [row for row in (await self._registry.list(GROUP, TOKENS)).values() if row["group"] == group]
+        rows.sort(key=lambda row: row["made_at"])
+        return [{"audience": row["audience"], "made_at": row["made_at"]} for row in rows]
 
-    async def revoke(self, audience: str) -> int:
+    async def revoke(self, group: str, audience: str) -> int:
         """End every token of an audience; returns how many there were."""
         rows = await self._registry.list(GROUP, TOKENS)
-        gone = [await self._registry.delete(GROUP, TOKENS, n) for n, row in rows.items() if row["audience"] == audience]
-        return sum(gone)
+        theirs = [name for name, row in rows.items() if (row["group"], row["audience"]) == (group, audience)]
+        return sum([await self._registry.delete(GROUP, TOKENS, name) for name in theirs])
 
 
 def _hashed(token: str) -> str:

@@ -10,63 +10,41 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from ..errors import Conflict, Invalid, NotFound, PenstockError, StepFailed, TimedOut, TooLarge, Unavailable
-from .client import Tool, nearest
-from .config import same_spelling
+from .client import Tool, nearest, repeats
+from .config import ServerConfig, same_spelling
 from .desk import Desk, Order
 from .results import Checker
-from .session import Repeatable
+from .session import Repeatable, Unreached
 
 if TYPE_CHECKING:
     import httpx2
 
 LISTING = "tools/list"  # the tool every pushed worker has: it says which others there are
 LISTED = 60.0  # seconds a list of tools is believed
+SAID = 5.0  # the same where workers say what they offer with every claim
 POLL = (1.0, 15.0)  # seconds between looks at a worker that works: the first, and the longest
 LOST = 3  # looks in a row without an answer, after which it is taken for dead
 _NO_ANSWER = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-class WorkerConfig(Protocol):
-    """What a server of `transport: worker` says of itself. `audience` is what its envelopes are made out to."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def audience(self) -> str | None: ...
-
-    @property
-    def url(self) -> str | None: ...
-
-    @property
-    def headers(self) -> Mapping[str, str]: ...
-
-    @property
-    def max_result_bytes(self) -> int: ...
-
-    @property
-    def start_timeout_seconds(self) -> float: ...
-
-    @property
-    def timeout_seconds(self) -> float: ...
-
-
 class RemoteWorker:
-    """The surface of `client.Connection`, for a worker. Opened once and closed once."""
+    """The surface of `client.Connection`, for a server of `transport: worker`. Opened once and closed once."""
 
-    def __init__(self, config: WorkerConfig, desk: Desk) -> None:
+    def __init__(self, config: ServerConfig, desk: Desk, group: str) -> None:
+        """`group` is whose server it is: its orders are taken by workers of the same group only."""
         self.config = config
         self.closed = False
         self._desk = desk
+        self._group = group
         self._audience = config.audience or config.name
         self._client: httpx2.AsyncClient | None = None
-        self._tools: dict[str, Tool] = {}
+        self._tools: dict[str, Tool] | None = None
         self._listed_until = 0.0
         self._listing = asyncio.Lock()
 
@@ -83,22 +61,29 @@ class RemoteWorker:
         if self._client is not None:
             await self._client.aclose()
 
-    async def tools(self) -> dict[str, Tool]:
-        """The worker's tools by name. Raises Unavailable `worker.absent`, and as `call` does where it is asked."""
+    @property
+    def listed(self) -> dict[str, Tool] | None:
+        """The tools, while they are known."""
+        return self._tools if self._desk.clock() < self._listed_until else None
+
+    async def tools(self, again: bool = False) -> dict[str, Tool]:
+        """The worker's tools by name; `again` asks for them although they are known. Raises Unreached `tool.server_died` for
+        one that is not there, and as `call` does where it is asked."""
+        before = self._tools
         async with self._listing:
-            if self._desk.clock() >= self._listed_until:
+            if self.listed is None or (again and self._tools is before):
                 self._tools = {tool.name: tool for tool in map(_tool, await self._list())}
-                self._listed_until = self._desk.clock() + LISTED if self.config.url else 0.0
-        return self._tools
+                self._listed_until = self._desk.clock() + (LISTED if self.config.url else SAID)
+            return self._tools or {}
 
     async def _list(self) -> list[dict[str, Any]]:
         if self.config.url is not None:
             found = await self._ask(LISTING, {}, self.config.start_timeout_seconds, None)
             rows = found.get("tools") if isinstance(found, dict) else None
-        elif await self._desk.is_present(self._audience):
-            rows = await self._desk.tools_of(self._audience)
+        elif await self._desk.is_present(self._group, self._audience):
+            rows = await self._desk.tools_of(self._group, self._audience)
         else:
-            raise Unavailable(f"no worker has asked for work of {self.config.name!r} lately", code="worker.absent")
+            raise Unreached(f"no worker has asked for work of {self.config.name!r} lately")
         if not isinstance(rows, list) or not all(isinstance(r, dict) and isinstance(r.get("name"), str) for r in rows):
             raise StepFailed(f"{self.config.name!r} lists what are no tools", code="tool.bad_result", retryable=False)
         return rows
@@ -118,21 +103,35 @@ class RemoteWorker:
         """Have a tool called over there; its result as plain JSON. `seconds` and `key` are as in `Connection.call`, and a call
         with a `key` that is on its way since before a restart is not made again but waited for.
 
-        Raises Invalid `tool.bad_arguments`, StepFailed `tool.error`, `worker.refused` (`detail.code` is the worker's own
-        code), `worker.redirected`, `tool.bad_result`, Unavailable `tool.server_died` (as Repeatable when the order was never
-        taken), TimedOut `tool.timeout`, TooLarge `tool.result_too_large`.
+        Raises Invalid `tool.bad_arguments`, StepFailed `tool.error`, `tool.refused` (`detail.code` is the worker's own
+        code), `worker.redirected`, `tool.bad_result`, Unavailable `tool.server_died` (as Unreached when the order was never
+        taken, as Repeatable when it does no harm to give it again), TimedOut `tool.timeout`, TooLarge
+        `tool.result_too_large`.
         """
         try:
             tool = await self.tool(name)
-        except Unavailable as error:
+        except Unreached:
+            raise
+        except Unavailable as error:  # it was asked for its tools only
             raise Repeatable(error.message) from error
-        Checker(tool.input_schema).arguments(arguments, f"{self.config.name}/{tool.name}")
+        where = f"{self.config.name}/{tool.name}"
+        Checker(tool.input_schema).arguments(arguments, where)
         limit = self.config.timeout_seconds if seconds is None else seconds
-        return await self._ask(tool.name, arguments, limit, key)
+        try:
+            result = await self._ask(tool.name, arguments, limit, key)
+        except Unreached:
+            raise
+        except Unavailable as error:
+            if repeats(self.config, tool):
+                raise Repeatable(error.message) from error
+            raise
+        if tool.output_schema is not None and self.config.check_results:
+            await Checker(tool.output_schema).result(result, where)
+        return result
 
     async def _ask(self, tool: str, arguments: dict[str, Any], limit: float, key: str | None) -> Any:
         where = f"{self.config.name}/{tool}"
-        order, fresh = await self._desk.order(self._audience, tool, arguments, limit, key)
+        order, fresh = await self._desk.order(self._group, self._audience, tool, arguments, limit, key)
         try:
             async with asyncio.timeout(min(limit, max(0.0, order.expires - self._desk.clock()))):
                 answer = await (self._pull(order, fresh) if self.config.url is None else self._push(order, fresh))
@@ -160,7 +159,7 @@ class RemoteWorker:
         with desk.told(order) as told:
             while (answer := await desk.take(order, self.config.max_result_bytes)) is None:
                 if not await desk.revive(order):
-                    raise Repeatable(f"no worker has asked for work of {self.config.name!r} lately")
+                    raise Unreached(f"no worker has asked for work of {self.config.name!r} lately")
                 watched_at = await desk.wait(order, told, watched_at)
         return answer
 
@@ -249,7 +248,7 @@ class RemoteWorker:
 
     @contextlib.asynccontextmanager
     async def _exchange(self, method: str, url: str, content: bytes | None) -> AsyncGenerator[tuple[int, bytes]]:
-        """One request and the whole answer to it, within bounds. Raises Repeatable when it never left, Unavailable,
+        """One request and the whole answer to it, within bounds. Raises Unreached when it never left, Unavailable,
         StepFailed `worker.redirected`, TooLarge."""
         import httpx2  # noqa: PLC0415
 
@@ -271,7 +270,7 @@ class RemoteWorker:
                         )
                         raise TooLarge(message, code="tool.result_too_large")
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-            raise Repeatable(f"worker {self.config.name!r} cannot be reached: {type(error).__name__}") from error
+            raise Unreached(f"worker {self.config.name!r} cannot be reached: {type(error).__name__}") from error
         except httpx2.HTTPError as error:
             message = f"worker {self.config.name!r} broke off: {type(error).__name__}"
             raise Unavailable(message, code="tool.server_died") from error
@@ -287,7 +286,7 @@ def _refusal(name: str, status: int, body: bytes) -> PenstockError:
     message = f"worker {name!r} answered {status}: {why or code}"
     if status in _NO_ANSWER:
         return Unavailable(message, code="tool.server_died")
-    return StepFailed(message, code="worker.refused", retryable=False, detail={"status": status, "code": code})
+    return StepFailed(message, code="tool.refused", retryable=False, detail={"status": status, "code": code})
 
 
 def _failure(error: dict[str, Any], where: str) -> PenstockError:

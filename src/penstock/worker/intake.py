@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
+from ..errors import PenstockError
 from ..tools.envelope import Envelope, check_digest, verify
 from ..tools.keys import PublishedKeys
 from .origin import Origin
 
 JWKS = "/.well-known/jwks.json"
+AGAIN = 1.0  # seconds before asking again
+
+T = TypeVar("T")
 
 
 class SeenNonces:
@@ -44,23 +49,47 @@ class Accepted:
 
 
 class Intake:
-    def __init__(self, origin: Origin, audience: str, nonces: SeenNonces, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        audience: str,
+        nonces: SeenNonces,
+        clock: Callable[[], float],
+        patience: float = 0.0,
+    ) -> None:
+        """`patience`: seconds to go on asking a server that does not answer, for those nobody waits for."""
         self._origin = origin
         self._audience = audience
         self._nonces = nonces
         self._clock = clock
+        self._patience = patience
         self._keys = PublishedKeys(self._published, clock)
 
     async def accept(self, text: str) -> Accepted:
         """The order in an envelope, with its arguments. Raises EnvelopeRefused (see envelope.verify), Refused
         `callback.foreign`, and what Origin.ask raises where something has to be fetched."""
-        envelope = await verify(text, self._keys.public, self._audience, self._clock(), self._nonces, self._leads_back)
+
+        async def verified() -> Envelope:
+            return await verify(text, self._keys.public, self._audience, self._clock(), self._nonces, self._leads_back)
+
+        envelope = await self._patiently(verified)
         if envelope.arguments is not None:
             return Accepted(envelope, envelope.arguments)
         reply = envelope.reply
-        _, data = await self._origin.ask("GET", f"{reply['url']}/arguments", token=reply["token"])
+        arguments = f"{reply['url']}/arguments"
+        _, data = await self._patiently(lambda: self._origin.ask("GET", arguments, token=reply["token"]))
         check_digest(data, envelope.digest, envelope.size)
         return Accepted(envelope, orjson.loads(data))
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        until = self._clock() + self._patience
+        while True:
+            try:
+                return await ask()
+            except PenstockError as error:
+                if not error.retryable or self._clock() >= until:
+                    raise
+            await asyncio.sleep(AGAIN)
 
     def _leads_back(self, envelope: Envelope) -> None:
         self._origin.resolve(envelope.reply["url"])
