@@ -5,7 +5,8 @@ What the task keeps stands under `task:NAME/…`; what a task keeps that was han
 
 The story is told in facts (`task.moved`). The step may run again from its start, after a crash or a wait, over what was kept;
 then it must not be told again. What is told before a call is in the journal before that call is kept, so a call that
-turns out to be kept already shows that what was told before it is known, and a call that is really made shows that it is not.
+turns out to be kept already shows that what was told before it is known; what is told before one that is really made is told
+again if the process dies before that call is kept.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Part:
         self, step: StepContext, name: str, task: str, agent: str, story: Story, parent: str | None = None
     ) -> None:
         self._step: Any = step
+        self.root: Any = getattr(step, "root", step)  # whose log it is, where work was handed on
         self._prefix = f"{name}/" if name else ""
         self.key = f"{step.key}:{name}" if name else step.key
         self.task, self.agent, self.story, self._parent = task, agent, story, parent
@@ -78,7 +80,7 @@ class Part:
         return await self._step.wait_for(self._prefix + key, wait)
 
     async def note(self, text: str) -> None:
-        await self._step.note(f"{self.task} ({self.agent}): {text}")
+        await self.root.note(f"{self.task} ({self.agent}): {text}")
 
     def live(self, data: dict[str, Any]) -> None:
         self._step.live({"task": self.task, "agent": self.agent, **data})
