@@ -27,10 +27,12 @@ from .control import Control
 from .engine.state import RunState
 from .errors import Conflict, Invalid
 from .executor import Executor
-from .gate import Gate, Request
+from .gate import Gate, Request, fitting
 from .guardrails.book import PolicyBook
+from .models.connections import Connections
 from .models.registry import Models
 from .nodes.agent import Agent
+from .nodes.agent_tools import Published
 from .nodes.code import Ceiling, Code
 from .nodes.crew import Crew
 from .nodes.function import Function
@@ -151,7 +153,11 @@ class Penstock:
             connect={"worker": lambda group, config: RemoteWorker(config, self.desk, group)},
             clock=self.clock,
         )
-        self.kinds = {**load_kinds(self.servers, settings), **self._given}
+        keys = os.environ if settings.keys_from_environment else None
+        self.connections = Connections(self.registry, self.vault, self.clock, keys)
+        self.models = Models(settings.model, environment=keys, saved=self.connections.saved)
+        self.connections.breakers = self.models.breakers
+        self.kinds = {**load_kinds(self.servers, settings, self._version, self.models), **self._given}
         self.control = Control(
             journal,
             self.runs,
@@ -164,9 +170,10 @@ class Penstock:
             shared,
             Purse(self.usage, self._budgets, self.clock),
             self.policies.known,
+            inputs=fitting,
         )
-        checks = checks_of(self.vault, self.workflows, self.servers)
-        self.gate = Gate(self.control, self.workflows, self.runs, self.kinds, checks, self.policies)
+        checks = checks_of(self.vault, self.workflows, self.servers, self.models, self.connections)
+        self.gate = Gate(self.control, self.workflows, self.runs, self.kinds, checks, self.policies, self.models)
         self.executor = Executor(
             self.bus,
             self.control,
@@ -242,14 +249,18 @@ async def local(
         yield penstock
 
 
-def load_kinds(servers: Servers, settings: Settings | None = None) -> dict[str, NodeKind]:
+def load_kinds(
+    servers: Servers,
+    settings: Settings | None = None,
+    published: Published | None = None,
+    models: Models | None = None,
+) -> dict[str, NodeKind]:
     """The node kinds of this installation by name: ours, and those of the entry point group `penstock.nodes`, each a class
     whose call without arguments gives the kind. Raises Invalid, code `kind.broken`, for one that cannot be loaded."""
     settings = settings or Settings()
     ceiling = Ceiling(_folders(settings.code_read), _folders(settings.code_write), settings.code_network)
     functions = Function()
-    models = Models(settings.model, environment=os.environ if settings.keys_from_environment else None)
-    agent = Agent(models, servers, functions)
+    agent = Agent(models or Models(settings.model), servers, functions, published)
     kinds: list[NodeKind] = [
         functions,
         agent,

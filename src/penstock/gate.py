@@ -19,6 +19,8 @@ from .engine.workflow import Workflow, parse
 from .errors import Invalid, NotFound, Problem
 from .guardrails.book import PolicyBook
 from .imports import native
+from .models.estimate import cost_of
+from .models.registry import Models
 from .ports import Draft, NodeKind, Runs, Version, Workflows
 from .preflight import Check, inspect
 
@@ -50,6 +52,7 @@ class Gate:
         kinds: Mapping[str, NodeKind],
         checks: Sequence[tuple[str, Check]] = (),
         policies: PolicyBook | None = None,
+        models: Models | None = None,
     ) -> None:
         self.control = control
         self.workflows = workflows
@@ -57,6 +60,7 @@ class Gate:
         self.kinds = kinds
         self._checks = checks
         self._policies = policies
+        self._models = models
         self._versions: OrderedDict[tuple[str, str, int], Workflow] = OrderedDict()
         self._drafts: OrderedDict[tuple[str, str, str], tuple[int, Workflow]] = OrderedDict()
 
@@ -135,6 +139,9 @@ class Gate:
             code = "inputs.invalid" if problems[0].code.startswith("inputs.") else "preflight.failed"
             raise Invalid(problems[0].message, code=code, problems=problems)
         inputs, said = await self._admitted(request, inputs)
+        if request.mode == "validate_only" and self._models is not None:
+            cost = cost_of(workflow, self._models.prices, self._models.default)
+            report = {**report, "cost": cost} if cost["nodes"] else report
         report = {**report, **said} if request.mode == "validate_only" else said or None
         return await self.control.start(
             Start(
@@ -163,6 +170,14 @@ class Gate:
     async def preflight(self, workflow: Workflow, group: str) -> list[Problem]:
         """Everything that stands in the way of a run, all at once; the checks go on side by side."""
         return (await inspect(self._checks, workflow, group))[0]
+
+
+async def fitting(workflow: Workflow, inputs: Any) -> Any:
+    """The inputs of a run that another one begins, with defaults. Raises Invalid, code `inputs.invalid`, with every problem."""
+    fit, problems = native.validate_inputs(workflow, inputs)
+    if problems:
+        raise Invalid(problems[0].message, code="inputs.invalid", problems=problems)
+    return fit
 
 
 def _remember(cache: OrderedDict[Any, Any], key: Any, value: Any) -> None:

@@ -166,6 +166,10 @@ class Vault(Protocol):
 
     async def delete(self, group: str, name: str) -> None: ...
 
+    async def rotate(self) -> int:
+        """Seal everything with a new key, while others read and write; returns how many there are."""
+        ...
+
 
 # -------------------------------------------------------------------------------------------------------- bus
 

@@ -12,7 +12,11 @@ from typing import Any
 
 from .engine.tokens import nearest
 from .engine.workflow import Workflow
-from .errors import NotFound, Problem
+from .errors import Invalid, NotFound, Problem
+from .models.connections import Connections
+from .models.estimate import askings
+from .models.providers import PROVIDERS, SCRIPTED, split
+from .models.registry import Models
 from .nodes import function
 from .ports import Vault, Workflows
 from .tools.config import same_spelling
@@ -30,14 +34,45 @@ async def inspect(
     return [problem for problems in found for problem in problems], {"checks": counts}
 
 
-def checks_of(vault: Vault, workflows: Workflows, servers: Servers) -> list[tuple[str, Check]]:
+def checks_of(
+    vault: Vault, workflows: Workflows, servers: Servers, models: Models, connections: Connections
+) -> list[tuple[str, Check]]:
     """The checks of an installation, by name."""
     return [
+        ("models", models_ready(models, connections)),
         ("secrets", secrets_exist(vault)),
         ("functions", functions_exist),
         ("servers", capabilities_offered(servers)),
         ("workflows", subflows_exist(workflows)),
     ]
+
+
+def models_ready(models: Models, connections: Connections) -> Check:
+    """Models that agents name can be named, and their providers have a key."""
+
+    async def check(workflow: Workflow, group: str) -> list[Problem]:
+        problems: list[Problem] = []
+        for asking in askings(workflow):
+            named, config = asking.config.get("model"), asking.config
+            if (named is None and (config.get("script") is not None or not asking.whole)) or config.get(
+                "api_key_secret"
+            ):
+                continue
+            name, at = named or models.default, f"{asking.pointer}/model"
+            try:
+                models.check(name)
+                provider = split(name)[0]
+            except (Invalid, NotFound) as error:
+                hint = error.problems[0].hint if error.problems else None
+                problems.append(Problem(error.code, error.message, at, hint))
+                continue
+            elsewhere = isinstance(config.get("base_url"), str)
+            if provider != SCRIPTED and not elsewhere and await connections.lacks_key(group, provider):
+                hint = f"connect it: penstock providers set {provider}"
+                problems.append(Problem("model.no_key", f"{PROVIDERS[provider].title} has no key", at, hint))
+        return problems
+
+    return check
 
 
 def secrets_exist(vault: Vault) -> Check:

@@ -21,7 +21,9 @@ from . import (
     inventory,
     openai,
     openapi,
+    policies,
     problems,
+    providers,
     remote,
     runs,
     server_metrics,
@@ -59,7 +61,19 @@ def create_app(core: Core) -> FastAPI:
     app.state.refusals = remote.Refusals()
     app.state.registry.register(app.state.refusals)
     app.state.registry.register(server_metrics.ServerMetrics(core.servers))
-    for module in (runs, artifacts, workflows, imports, approvals, dead_letters, inventory, servers, remote):
+    for module in (
+        runs,
+        artifacts,
+        workflows,
+        imports,
+        approvals,
+        dead_letters,
+        inventory,
+        servers,
+        policies,
+        providers,
+        remote,
+    ):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
     app.include_router(remote.public)

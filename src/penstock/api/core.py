@@ -14,6 +14,9 @@ from fastapi import Request
 from ..control import Control
 from ..executor import Executor
 from ..gate import Gate
+from ..guardrails.book import PolicyBook
+from ..models.connections import Connections
+from ..models.registry import Models
 from ..ports import Artifacts, Clock, Journal, NodeKind, Registry, Runs, Vault, Workflows
 from ..tools.desk import Desk
 from ..tools.keys import WorkerTokens
@@ -65,6 +68,15 @@ class Core(Protocol):
 
     @property
     def vault(self) -> Vault: ...
+
+    @property
+    def policies(self) -> PolicyBook: ...
+
+    @property
+    def models(self) -> Models: ...
+
+    @property
+    def connections(self) -> Connections: ...
 
     @property
     def kinds(self) -> Mapping[str, NodeKind]: ...

@@ -137,6 +137,14 @@ class Metrics(Collector):
         yield CounterMetricFamily("penstock_events", "Events committed.", value=self._events)
         yield GaugeMetricFamily("penstock_steps_held", "Steps this executor holds.", value=self._core.executor.held)
         yield GaugeMetricFamily("penstock_queue_depth", "Runs that wait for a place.", value=self.live.get("queued", 0))
+        breakers = GaugeMetricFamily(
+            "penstock_provider_breaker",
+            "The circuit breaker of a provider: 0 closed, 1 half open, 2 open.",
+            labels=["provider"],
+        )
+        for name, state in sorted(self._core.models.breakers().items()):
+            breakers.add_metric([name], ("closed", "half_open", "open").index(state["state"]))
+        yield breakers
         yield GaugeMetricFamily("penstock_streams", "Clients that listen to runs.", value=self._streams.listeners)
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from ..errors import NotFound
 from ..ports import NodeKind
-from . import bodies, models
+from . import bodies, guard_models, models
 from .answers import json_answer, nothing
 from .core import caller_of, core_of
 from .openapi import takes
@@ -47,6 +47,12 @@ async def show_secret(request: Request, name: SecretPath) -> Response:
     if name not in await core_of(request).vault.names(caller_of(request).group):
         raise NotFound(f"there is no secret {name!r}", code="secret.not_found")
     return json_answer({"name": name})
+
+
+@router.post("/secrets/rotate", response_model=guard_models.Rotated, operation_id="rotate_secrets")
+async def rotate_secrets(request: Request) -> Response:
+    """Seal every secret, of every group, with a new key."""
+    return json_answer({"sealed": await core_of(request).vault.rotate()})
 
 
 @router.put("/secrets/{name}", status_code=204, openapi_extra=takes(models.PutSecret), operation_id="put_secret")

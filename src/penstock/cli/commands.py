@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import groups, mcp, options, servers, worker
+from . import groups, mcp, options, policies, providers, servers, worker
 from .options import go, place
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 groups.register(app)
 servers.register(app)
+policies.register(app)
+providers.register(app)
 worker.register(app)
 mcp.register(app)
 

@@ -284,11 +284,11 @@ def secrets_rm(
 
 
 @secrets.command("rotate")
-def secrets_rotate(data: options.Data = None) -> int:
-    """Seal every secret with a new key. No other process may be using the data folder."""
+def secrets_rotate(data: options.Data = None, server: options.Server = None) -> int:
+    """Seal every secret with a new key. Servers and runs go on meanwhile."""
     from . import things  # noqa: PLC0415
 
-    return options.go(things.rotate_secrets(place(data, None)))
+    return ask(place(data, server), things.rotate_secrets)
 
 
 @approvals.command("ls")

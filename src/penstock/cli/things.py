@@ -10,7 +10,7 @@ from ..errors import NotFound
 from .ask import make_answer
 from .failures import UsageError
 from .inputs import read_inputs, read_value
-from .link import Link, Place
+from .link import Link
 from .run import Options
 from .runs import age, go_on, more
 from .terminal import is_terminal, out, out_json, printable, say, status_text, table
@@ -57,13 +57,8 @@ async def remove_secret(link: Link, name: str) -> int | None:
     return None
 
 
-async def rotate_secrets(place: Place) -> int | None:
-    """In this process alone, since a server that holds the old key would go on sealing with it."""
-    from ..app import Penstock  # noqa: PLC0415 - everything, which the other commands here may not need
-    from .settings import read_settings  # noqa: PLC0415
-
-    async with Penstock(read_settings(place, stop_grace=0)) as penstock:
-        count = await penstock.vault.rotate()
+async def rotate_secrets(link: Link) -> int | None:
+    count = (await link.call("POST", "/secrets/rotate"))["sealed"]
     say(f"{count} {'secret' if count == 1 else 'secrets'} sealed with a new key")
     return None
 

@@ -188,13 +188,20 @@ class Connections:
             "checked_at": body.get("checked_at"),
             "error": body.get("error"),
             "extra": known.extra,
-            "installed": known.client is None or importlib.util.find_spec(known.client) is not None,
+            "installed": known.client is None or _installed(known.client),
             "breakers": [
                 {"name": subject, **state}
                 for subject, state in self.breakers().items()
                 if subject == name or subject.startswith(f"{name} at ")
             ],
         }
+
+
+def _installed(client: str) -> bool:
+    try:
+        return importlib.util.find_spec(client) is not None
+    except ModuleNotFoundError:  # what holds it is not there
+        return False
 
 
 def check_name(name: str) -> str:
