@@ -52,7 +52,9 @@ class Bench:
                 error = failed
             except Exception as failed:
                 log.exception("%s", order.tool)
-                error = StepFailed(f"{type(failed).__name__}: {failed}", code="worker.crashed")
+                error = StepFailed(
+                    f"the worker itself failed: {type(failed).__name__}: {failed}", code="worker.crashed"
+                )
         log.info("%s failed: %s [%s]", order.tool, error.message, error.code)
         return {"error": told(error)}
 

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..errors import Invalid, PenstockError, TooLarge, Unavailable
+from ..errors import Invalid, NotFound, PenstockError, TooLarge, Unavailable
 from ..tools.envelope import LEEWAY, LONGEST, EnvelopeRefused
 from .bench import Bench
 from .intake import Accepted
@@ -29,6 +29,7 @@ log = logging.getLogger("penstock.worker")
 
 SOON = 5.0  # seconds a caller is kept waiting
 HELD = 1_000  # orders at once, and their answers; more are sent away
+_STATUS: dict[type[PenstockError], int] = {TooLarge: 413, Invalid: 422, NotFound: 404}
 BODY = LONGEST + 1_024  # bytes of a request
 
 
@@ -72,7 +73,7 @@ class Doorstep:
     async def look(self, request: Request) -> Response:
         held = self._held.get(request.path_params["nonce"])
         if held is None:
-            return _json({"code": "worker.unknown_order", "detail": "there is no such order here"}, 404)
+            return _problem(NotFound("there is no such order here", code="worker.unknown_order"))
         return _json(held.task.result()) if held.task.done() else _json({"accepted": True}, 202)
 
     async def aclose(self, grace: float = 0.0) -> None:
@@ -109,9 +110,8 @@ class Doorstep:
 
 
 def _problem(error: PenstockError) -> Response:
-    status = (
-        503 if error.retryable else 413 if isinstance(error, TooLarge) else 422 if isinstance(error, Invalid) else 403
-    )
+    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 403)
+    status = 503 if error.retryable else status
     body = {"title": HTTPStatus(status).phrase, "status": status, "code": error.code, "detail": error.message}
     return _json(body, status, "application/problem+json")
 
