@@ -64,6 +64,7 @@ async def test_git_applies_the_diff_and_nothing_was_written_before(tools: Tools,
             assert not (tmp_path / name).exists()
         else:
             assert (tmp_path / name).read_bytes() == text.encode(), name
+    assert "--- a/a b.py\t\n" in answer["diff"], "a name with a blank ends at a tab, as git writes it"
     rows = {row["path"]: (row["status"], row["added"], row["removed"]) for row in answer["files"]}
     assert rows["long.py"] == ("changed", 2, 2)
     assert rows["old.txt"] == ("removed", 0, 1)

@@ -18,17 +18,20 @@ pytestmark = pytest.mark.anyio
 CODE = "urn:penstock:code#"
 SHOP = {
     "shop/__init__.py": '"""A shop."""\n\nfrom .store import Store\n',
-    "shop/base.py": "class Base:\n    def save(self):\n        return self.check()\n\n    def check(self): ...\n",
+    "shop/base.py": (
+        "class Base:\n    def save(self):\n        return self.check()\n\n"
+        "    def check(self): ...\n\n    def sell(self, price): ...\n"
+    ),
     "shop/store.py": (
         "import shop.base as base\nfrom . import prices\n\n\nclass Store(base.Base):\n"
         '    """Sells \\U0001f41f and \\ud83d ``"fish"``."""\n\n'
-        "    def sell(self, price):\n        price()\n        self.save()\n        super().check()\n"
+        "    def sell(self, price):\n        price()\n        self.save()\n        super().check()\n        super().sell(price)\n"
         "        return prices.of(self)\n"
     ),
     "shop/prices.py": "def of(thing):\n    return round(rate())\n\n\ndef rate():\n    return 2\n",
     "shop/cli.py": (
-        "import shop\nimport shop.prices\nfrom shop import Store\n\n\ndef main(rate):\n"
-        "    def inner():\n        Store().sell(rate)\n    inner()\n    rate()\n    shop.prices.rate()\n"
+        "import shop\nimport shop.prices\nfrom shop import Store\nfrom shop.prices import of\n\n\ndef main(rate, of):\n"
+        "    def inner():\n        Store().sell(rate)\n    inner()\n    rate()\n    of()\n    shop.prices.rate()\n"
         "    shop.Store.sell(None, 1)\n\n\nmain(1)\n"
     ),
     'odd "näme" <&> 🐟.py': "import shop.cli\n",
@@ -70,6 +73,7 @@ async def test_calls_are_followed_through_names_that_say_what_they_are(tools: To
         ("shop/base.py#Base.save", "shop/base.py#Base.check"),
         ("shop/store.py#Store.sell", "shop/base.py#Base.save"),
         ("shop/store.py#Store.sell", "shop/base.py#Base.check"),
+        ("shop/store.py#Store.sell", "shop/base.py#Base.sell"),
         ("shop/store.py#Store.sell", "shop/prices.py#of"),
         ("shop/prices.py#of", "shop/prices.py#rate"),
         ("shop/cli.py#main", "shop/store.py#Store"),
@@ -78,7 +82,7 @@ async def test_calls_are_followed_through_names_that_say_what_they_are(tools: To
         ("shop/cli.py", "shop/cli.py#main"),
     }
     assert links(drawn, "inherits") == {("shop/store.py#Store", "shop/base.py#Base")}
-    assert (drawn["counts"]["calls"], drawn["counts"]["inherits"]) == (9, 1)
+    assert (drawn["counts"]["calls"], drawn["counts"]["inherits"]) == (10, 1)
 
 
 async def test_names_that_lead_in_a_circle_end(tools: Tools, tmp_path: Path) -> None:
@@ -150,11 +154,15 @@ class TestQuestions:
             ("imports", "shop/store.py", ["shop/base.py", "shop/prices.py"]),
             ("imported_by", "shop.prices", ["shop/cli.py", "shop/store.py"]),
             ("imported_by", "react", ["web/a.ts"]),
-            ("calls", "Store.sell", ["shop/base.py#Base.check", "shop/base.py#Base.save", "shop/prices.py#of"]),
+            (
+                "calls",
+                "Store.sell",
+                [f"shop/base.py#Base.{name}" for name in ("check", "save", "sell")] + ["shop/prices.py#of"],
+            ),
             ("called_by", "rate", ["shop/cli.py#main", "shop/prices.py#of"]),
             ("called_by", "shop.cli.main", ["shop/cli.py"]),
             ("defines", "shop.prices", ["shop/prices.py#of", "shop/prices.py#rate"]),
-            ("defined_in", "sell", ["shop/store.py#Store"]),
+            ("defined_in", "Store.sell", ["shop/store.py#Store"]),
             ("inherits", "Store", ["shop/base.py#Base"]),
             ("inherited_by", "class:shop/base.py#Base", ["shop/store.py#Store"]),
         ],
@@ -171,7 +179,8 @@ class TestQuestions:
             "shop/prices.py#of",
             "shop/store.py#Store.sell",
         ]
-        assert "shop/store.py" in await self.reached(tools, shop, "affects", "shop/base.py")
+        users = await self.reached(tools, shop, "affects", "shop/base.py")
+        assert {"shop/store.py", "shop/store.py#Store.sell"} <= set(users), "also who uses what is defined there"
 
     async def test_neighbours_along_some_edges_in_one_direction(self, tools: Tools, shop: Path) -> None:
         near = await self.reached(tools, shop, "neighbours", "shop.store", along=["imports"], direction="out")
