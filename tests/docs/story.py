@@ -58,6 +58,7 @@ class Story:
         assert block.language in known, f"{block}: no test runs {block.language or 'a block without a language'}"
         known[block.language](block)
         if name := block.notes.get("file"):
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / name).write_text(block.text, encoding="utf-8")
 
     def close(self) -> None:

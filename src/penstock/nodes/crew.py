@@ -39,8 +39,9 @@ BOSS = Member.model_validate(
 
 
 class Crew:
-    """Agents who do tasks, one after the other, each told what came of the ones before. The output is {text, tasks}, tasks being
-    {NAME: output}, or {value, tasks} where the last task declares an output schema; a task's output is a value of its schema, or text.
+    """Agents who do tasks, one after the other, each told what came of the ones before. The output is {text, tasks}, or {value,
+    tasks} where the last task declares an output schema. `tasks` holds the output of each by its name: a value of its schema, or
+    text.
 
     Raises what `agent` raises, and StepFailed, never retried: `crew.guardrail` when a result does not pass after all repairs,
     `crew.bad_guardrail` when a function answers what cannot be understood.
