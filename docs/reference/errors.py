@@ -76,6 +76,7 @@ MEANINGS = {
     "chat.unsupported": "The request asks for what no workflow does; `param` says where.",
     "etag.invalid": "`If-Match` is not one entity tag in double quotes, or `If-None-Match` is not `*`.",
     "method.not_allowed": "This method is not possible at this address.",
+    "import.wrong": "The first error of an import that was to be saved; `errors[]` has all of them.",
     "route.not_found": "There is nothing at this address.",
 }
 FAMILIES = {

@@ -58,7 +58,7 @@ def take_edges(
         )
     if first and not taken and node.outgoing and take != ():
         message = f"no way leads on from {node.name}: none of its conditions is true, and it has no default edge"
-        raise PenstockError(message, code=NO_MATCH)
+        raise PenstockError(message, code="route.no_match")
     return taken, []
 
 

@@ -122,9 +122,7 @@ class _Reader:
             at = f"/{escape(name)}"
             if not NAME.fullmatch(name):
                 hint = "letters, digits, _ and -, at most 64"
-                file.add(
-                    "import.bad_name", at, f"{name[:80]!r} is no name for an {what}".replace("an task", "a task"), hint
-                )
+                file.add("import.bad_name", at, f"{name[:80]!r} is no name here", hint)
             if isinstance(value, dict):
                 out.append((name, value))
             else:
