@@ -64,7 +64,7 @@ _KEYWORD = (
 )
 _NAME = re.compile("|".join(map(re.escape, _KEYWORD.split(" "))))
 _ASSIGNED = (
-    r"[A-Za-z]{2,12}+(?:[_-](?:key|token|KEY|TOKEN))?+(?![A-Za-z0-9_-]{0,20}?(?i:name|path|file|version|url|uri|arn|type|count|limit|_id|_ref|Id|Ref))"
+    rf"(?:{_NAME.pattern})(?![A-Za-z0-9_-]{{0,20}}?(?i:name|path|file|version|url|uri|arn|type|count|limit|_id|_ref|Id|Ref))"
     r"[A-Za-z0-9_-]{0,20}+\\?[\"']?\s{0,3}+(?:=>|:=|==?|:)\s{0,3}+\\?[\"']?([A-Za-z0-9+/_.~!@#%^&*-]{10,512}+={0,2})"
 )
 
