@@ -105,9 +105,11 @@ class Control:
         shared: bool = False,
         purse: Purse | None = None,
         policies: Callable[[str], Sequence[dict[str, Any]]] = lambda group: (),
+        inputs: Callable[[Workflow, Any], Awaitable[Any]] | None = None,
     ) -> None:
         """`shared`: other processes write the same journal, so what is cached may be old. `purse` knows the limits that runs
-        share; `policies` those of a group, which go with its work."""
+        share; `policies` those of a group, which go with its work; `inputs` makes those of a run that another one begins fit
+        its workflow, or raises."""
         self.journal = journal
         self.runs = runs
         self.bus = bus
@@ -119,6 +121,7 @@ class Control:
         self._shared = shared
         self._purse = purse
         self._policies = policies
+        self._inputs = inputs
         self._listeners: dict[str, list[Listener]] = {}
         self._running: set[str] = set()
         self._queued = True  # there may be runs waiting for a place
@@ -752,11 +755,14 @@ class Control:
             if parent.depth + 1 > DEPTH:
                 raise Invalid(f"sub-workflows go {DEPTH} deep at most", code="subflow.too_deep")
             version, workflow = await self._versions(parent.group, child["workflow"], child.get("version") or 0)
+            inputs = child.get("inputs") or {}
+            if self._inputs is not None:
+                inputs = await self._inputs(workflow, inputs)
             await self.start(
                 Start(
                     workflow=workflow,
                     version=version,
-                    inputs=child.get("inputs") or {},
+                    inputs=inputs,
                     mode=parent.mode,
                     group=parent.group,
                     actor=parent.actor,

@@ -83,7 +83,8 @@ def _spend(state: RunState, heard: news.Spend, now: float, values: Mapping[str, 
     if step is None or (step.reserved and heard.key in step.reserved):
         return ()
     if (refusal := guard.may_spend(state, step, guard.read_cost(heard.cost), heard.rooms or ())) is not None:
-        asked, left = (format(amount.normalize(), "f") for amount in (refusal.asked, refusal.left))
+        asked = "unknown" if refusal.asked is None else format(refusal.asked.normalize(), "f")
+        left = format(refusal.left.normalize(), "f")
         return (ev.SpendRefused(step.id, heard.key, refusal.limit, asked, left, refusal.level, refusal.per),)
     return (ev.SpendReserved(step.id, heard.key, heard.cost),)
 

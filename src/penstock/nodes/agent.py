@@ -10,7 +10,7 @@ Tools are called one after the other, so that at most one call is in flight when
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ..engine.events import BreakerMoved
 from ..errors import PenstockError, Refused, StepFailed
 from ..guardrails.guard import Guard
 from ..models.port import FINAL, Asked, Call, Model, Reply, Request, Result, Results
@@ -28,7 +29,7 @@ from .agent_answer import Answer
 from .agent_guard import Sent, look_over, shown_call
 from .agent_rounds import Rounds
 from .agent_spend import Reservation, estimate
-from .agent_tools import Own, Toolbox, ToolChoice, Within
+from .agent_tools import Own, Published, Toolbox, ToolChoice, Within
 from .function import Function
 
 ID = 80  # characters of a call's id that go into its key
@@ -76,7 +77,8 @@ class Agent:
     true} when `max_tokens` cut it off).
 
     Raises what models raise (see `models.port.Model`), and StepFailed, never retried: `agent.bad_answer` when the answer
-    does not fit after all repairs, `agent.max_turns` when there is none yet, `agent.loop` when it makes the same call again and again. Invalid `agent.bad_schema`. Of tools:
+    does not fit after all repairs, `agent.max_turns` when there is none yet, `agent.loop` when it makes the
+    same call again and again. Invalid `agent.bad_schema`. Of tools:
     TimedOut `tool.timeout`, TooLarge `tool.result_too_large`, Unavailable. Refused `limit.…` before a request.
     """
 
@@ -84,8 +86,16 @@ class Agent:
     Config: ClassVar[type[BaseModel]] = AgentConfig
     literal: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, models: Models, servers: Servers, functions: Function) -> None:
-        self._models, self._servers, self._functions = models, servers, functions
+    def __init__(
+        self, models: Models, servers: Servers, functions: Function, published: Published | None = None
+    ) -> None:
+        self._models, self._servers, self._functions, self._published = models, servers, functions, published
+
+    @staticmethod
+    def gives(config: Mapping[str, Any]) -> Any:
+        """The JSON Schema of the output of an agent with this `with`, as written; True where it is not known."""
+        text = {"type": "object", "properties": {"text": {"type": "string"}, "truncated": {"type": "boolean"}}}
+        return text if config.get("output") is None else config["output"]
 
     async def run(self, step: StepContext, config: AgentConfig) -> Done:
         return Done(await self.answer(step, config))
@@ -101,10 +111,12 @@ class Agent:
             base_url=config.base_url,
             key_name=config.api_key_secret,
             script=config.script,
+            group=step.group,
             tell=step.note,
+            moved=lambda subject, state: step.record(BreakerMoved(step.step_id, f"provider {subject}", state)),
         )
         answer = Answer(config.output)
-        toolbox = Toolbox(self._servers, self._functions, config.tool_seconds, RESULT)
+        toolbox = Toolbox(self._servers, self._functions, config.tool_seconds, RESULT, self._published)
         for tool in own:
             toolbox.add(tool)
         await toolbox.fill(step, config.tools)

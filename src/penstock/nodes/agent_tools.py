@@ -16,6 +16,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ..engine.workflow import Workflow
 from ..errors import Invalid, NotFound, StepFailed, TimedOut, TooLarge
 from ..models.port import FINAL, Call, Result, ToolSpec
 from ..ports import Done, StepContext, Wait
@@ -23,12 +24,14 @@ from ..tools.registry import Servers
 from .agent_answer import Shape
 from .function import Function, FunctionConfig, lookup
 
+Published = Callable[[str, str, int], Awaitable[tuple[int, Workflow]]]  # group, slug, number (0: the newest)
+
 NAME = 64  # characters a name may have for every provider
 DESCRIPTION = 1_024
 
 
 class ToolChoice(BaseModel):
-    """One thing an agent may use: a function of the host process, or a tool of an MCP server."""
+    """One thing an agent may use: a function of the host process, another workflow, or a tool of an MCP server."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -36,6 +39,8 @@ class ToolChoice(BaseModel):
     tool: str | None = Field(None, description="A tool by name.")
     capabilities: list[str] = Field([], description="What the server must offer; the first one names the tool.")
     function: str | None = Field(None, description="A registered Python function.")
+    workflow: str | None = Field(None, description="A published workflow by its slug; its inputs are the arguments.")
+    version: int | None = Field(None, ge=1, description="Which version of the workflow; the newest by default.")
     name: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The name the model sees.")
     description: str | None = Field(None, description="What the model is told about it.")
     parameters: dict[str, Any] | None = Field(None, description="A function's arguments, as a JSON Schema.")
@@ -45,8 +50,11 @@ class ToolChoice(BaseModel):
 
     @model_validator(mode="after")
     def _one(self) -> ToolChoice:
-        if (self.function is not None) == bool(self.server or self.tool or self.capabilities):
-            raise ValueError("name either a function, or a server, a tool or capabilities")
+        of_server = bool(self.server or self.tool or self.capabilities)
+        if (self.function is not None) + (self.workflow is not None) + of_server != 1:
+            raise ValueError("name either a function, or a workflow, or a server, a tool or capabilities")
+        if self.version is not None and self.workflow is None:
+            raise ValueError("version is for workflows")
         if self.parameters is not None and self.function is None:
             raise ValueError("parameters are for functions; a server's tool has its own")
         if self.touches and self.function is None:
@@ -75,8 +83,15 @@ class Toolbox:
     """An agent's tools by the names its model knows. `seconds` limits a call (None: the server's own limit, and for
     functions none), `longest` is how many characters of a result fit in a conversation."""
 
-    def __init__(self, servers: Servers, functions: Function, seconds: float | None, longest: int) -> None:
-        self._servers, self._functions = servers, functions
+    def __init__(
+        self,
+        servers: Servers,
+        functions: Function,
+        seconds: float | None,
+        longest: int,
+        published: Published | None = None,
+    ) -> None:
+        self._servers, self._functions, self._published = servers, functions, published
         self._seconds, self._longest = seconds, longest
         self._tools: dict[str, _Tool] = {}
 
@@ -88,26 +103,29 @@ class Toolbox:
         """Find the tools. What servers say of theirs is kept, so that a step that goes on after a crash needs no server for
         what was asked already. Raises NotFound `tool.no_server`, `tool.unknown`; Invalid `function.unknown`,
         `agent.bad_tool`; Unavailable."""
-        remote = [choice for choice in choices if choice.function is None]
-        listed = await step.once("tools", lambda: self._list(remote)) if remote else []
+        remote = [choice for choice in choices if choice.function is None and choice.workflow is None]
+        listed = await step.once("tools", lambda: self._list(step.group, remote)) if remote else []
         for choice in choices:
             if choice.function is not None:
                 self._add_function(choice, choice.function)
+            elif choice.workflow is not None:
+                await self._add_workflow(step, choice, choice.workflow)
         for found in listed:
             spec = ToolSpec(self._free(found["name"], found["server"]), found["description"], found["parameters"])
             about = {"tool": found["tool"], "server": found["server"]}
             call = self._remote(found["server"], found["tool"])
-            self._tools[spec.name] = _Tool(spec, call, None, about, self._manifest(found["server"], found["tool"]))
+            touches = self._servers.manifest(found["server"], found["tool"], step.group)
+            self._tools[spec.name] = _Tool(spec, call, None, about, touches)
 
-    async def _list(self, choices: list[ToolChoice]) -> list[dict[str, Any]]:
+    async def _list(self, group: str, choices: list[ToolChoice]) -> list[dict[str, Any]]:
         out: list[dict[str, Any]] = []
         for choice in choices:
             if choice.server and not choice.tool and not choice.capabilities:
-                server = self._servers.config(choice.server).name
-                tools = await self._servers.tools(server)
+                server = self._servers.config(choice.server, group).name
+                tools = await self._servers.tools(server, group)
             else:
-                found, name = await self._servers.resolve(choice.capabilities, choice.server, choice.tool)
-                server, tools = found.name, [await self._servers.tool(found.name, name)]
+                found, name = await self._servers.resolve(choice.capabilities, choice.server, choice.tool, group=group)
+                server, tools = found.name, [await self._servers.tool(found.name, name, group)]
             for tool in tools:
                 known = {"server": server, "tool": tool.name}
                 if not any(known.items() <= other.items() for other in out):
@@ -147,17 +165,39 @@ class Toolbox:
         tool = self._tools.get(name)
         return ({"tool": name}, frozenset()) if tool is None else ({"tool": name, **tool.about}, tool.touches)
 
-    def _manifest(self, server: str, tool: str) -> frozenset[str]:
-        manifest = getattr(self._servers, "manifest", None)
-        return frozenset(manifest(server, tool)) if manifest is not None else frozenset()
-
     def add(self, tool: Own) -> None:
         spec = ToolSpec(self._free(tool.spec.name, "crew"), tool.spec.description, tool.spec.parameters)
         self._tools[spec.name] = _Tool(spec, tool.call, Shape(spec.parameters, "agent.bad_tool", "/tools"))
 
+    async def _add_workflow(self, step: StepContext, choice: ToolChoice, slug: str) -> None:
+        """A workflow as a tool: a call is a run of it, whose outputs are the answer. The step waits for it as for any other run,
+        so that both go on after a crash."""
+
+        async def look_up() -> dict[str, Any]:
+            if self._published is None:
+                raise Invalid("workflows are no tools here: this process does not know them", code="agent.bad_tool")
+            number, workflow = await self._published(step.group, slug, choice.version or 0)
+            described = workflow.description or workflow.title or slug
+            return {"version": number, "description": described, "parameters": workflow.inputs}
+
+        found = await step.once(f"workflow:{slug}", look_up)
+        described = (choice.description or found["description"])[:DESCRIPTION]
+        spec = ToolSpec(self._free(choice.name or slug, "workflow"), described, found["parameters"])
+
+        async def run(step: StepContext, arguments: dict[str, Any]) -> Any:
+            child = {"workflow": slug, "version": found["version"], "inputs": arguments}
+            ended = await step.wait_for("run", Wait(child=child))
+            if ended["status"] != "completed":
+                why = (ended["error"] or {}).get("message", ended["status"])
+                raise StepFailed(f"run {ended['run']} {ended['status']}: {why}", code="subflow.failed")
+            return ended["outputs"]
+
+        about = {"tool": slug, "workflow": slug}
+        self._tools[spec.name] = _Tool(spec, run, Shape(found["parameters"], "agent.bad_tool", "/tools"), about)
+
     def _remote(self, server: str, tool: str) -> Callable[[StepContext, dict[str, Any]], Awaitable[Any]]:
         async def run(step: StepContext, arguments: dict[str, Any]) -> Any:
-            return await self._servers.call(server, tool, arguments, self._seconds, key=step.key)
+            return await self._servers.call(server, tool, arguments, self._seconds, key=step.key, group=step.group)
 
         return run
 
@@ -209,6 +249,9 @@ class Within:
 
     async def once(self, key: str, call: Callable[[], Awaitable[Any]]) -> Any:
         return await self._step.once(f"{self._name}/{key}", call)
+
+    async def wait_for(self, key: str, wait: Wait) -> Any:
+        return await self._step.wait_for(f"{self._name}/{key}", wait)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._step, name)
