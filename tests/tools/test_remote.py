@@ -507,6 +507,7 @@ async def test_work_goes_to_somebody_else_when_its_worker_falls_silent(house: Ho
     await house.present()
     call = asyncio.create_task(worker.call("sleeps", {"seconds": 1.0}, key="run_1:ask#1"))
     held = await house.until(lambda: house.core.registry.list("system", "callbacks"))
+    await house.until(lambda: _worked_on(house, next(iter(held))))
     first.send_signal(signal.SIGSTOP)
     await house.process(name="w2")
     assert await call == {"text": "woke up"}
@@ -515,6 +516,13 @@ async def test_work_goes_to_somebody_else_when_its_worker_falls_silent(house: Ho
     first.send_signal(signal.SIGCONT)
     await house.until(lambda: _says(house, 'penstock_work_refused_total{code="callback.used"}'))
     assert await leftovers(house) == []
+
+
+async def _worked_on(house: House, nonce: str) -> bool:
+    """Whether the lease was prolonged by a heartbeat, a third of it after the work began."""
+    lease = await house.core.registry.get("system", "leases", nonce)
+    (order,) = (await house.core.registry.list("system", "orders")).values()
+    return lease["until"] > order["watched_at"] + house.core.desk.lease * 4 / 3
 
 
 async def _says(house: House, text: str) -> bool:
@@ -641,3 +649,46 @@ async def test_what_has_ended_is_swept(house: House) -> None:
     await desk.order(GROUP, AUDIENCE, "echo", {}, 5, None)
     assert list(await house.core.registry.list("system", "nonces")) == ["new"]
     assert await house.core.registry.list("system", "callbacks") == {}
+
+
+# ------------------------------------------------------------------------------------------------- in a workflow
+
+COUNT = """
+penstock: 1
+name: count
+nodes:
+  ask: {kind: tool, with: {capabilities: [test.echo], arguments: {text: "${{ run.id }}"}}}
+outputs: {said: "${{ nodes.ask.output.text }}"}
+"""
+NAMED = """
+penstock: 1
+name: named
+nodes:
+  ask: {kind: tool, with: {server: fish, tool: echo, arguments: {text: hi}}}
+"""
+
+
+async def add(house: House, **config: Any) -> None:
+    await house.core.registry.put(
+        GROUP, "servers", "fish", {"name": "fish", "transport": "worker", "audience": AUDIENCE, **config}
+    )
+    await house.core.servers.fresh(at_once=True)
+
+
+async def test_a_step_finds_a_worker_by_its_capability(house: House) -> None:
+    await house.process()
+    await house.present()
+    await add(house)
+    await house.core.apply(COUNT)
+    run = await house.core.start("count")
+    state = await house.core.wait(run)
+    assert (state.status, state.outputs) == ("completed", {"said": run}), state.error
+
+
+async def test_a_workers_refusal_stands_in_the_journal(house: House) -> None:
+    url = await house.listening("--audience", "bird-lab")
+    await add(house, url=url)
+    await house.core.apply(NAMED)
+    state = await house.core.wait(await house.core.start("named"))
+    assert state.status == "failed"
+    assert "envelope.audience" in json.dumps(state.error)
