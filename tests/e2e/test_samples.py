@@ -16,14 +16,9 @@ from tests.e2e.shell import Shell, api
 from tests.models.server import Answer, Provider, call, say
 
 import penstock
-from penstock.app import packaged_workflows
+from penstock.app import Penstock, packaged_workflows
 from penstock.imports.native import read
 from penstock.models.port import FINAL
-from penstock.models.registry import Models
-from penstock.nodes.agent import Agent
-from penstock.nodes.crew import Crew
-from penstock.nodes.function import Function
-from penstock.tools.registry import Servers
 
 SAMPLES = ["add-feature", "learn-agentic-ai", "plan-and-do", "research-crew", "survey"]
 RECORD = {"trace.json", "logs.txt", "metadata.json"}
@@ -152,17 +147,6 @@ class TestWithoutAKey:
 # ------------------------------------------------------------------------------------------------------------ for real
 
 
-class At(Models):
-    """Models that ask the test's provider, whatever their name."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__()
-        self._url = url
-
-    async def model(self, name: Any, secret: Any, *, base_url: Any = None, **more: Any) -> Any:
-        return await super().model(name, secret, base_url=base_url or self._url, **more)
-
-
 def final(value: Any) -> Answer:
     return call(FINAL, value)
 
@@ -170,21 +154,22 @@ def final(value: Any) -> Answer:
 Answers = Callable[[dict[str, Any]], Answer]
 
 
+async def connect(p: Penstock, provider: Provider) -> None:
+    await p.connections.put("default", "openai", "sk-test", provider.url, check=False)
+
+
 async def run(data: Path, name: str, by: Answers, **inputs: Any) -> tuple[Any, dict[str, str], list[dict[str, Any]]]:
     """(state, artifacts by name, what the provider was asked)."""
-    async with Provider(by=by) as provider:
-        servers, functions = Servers(), Function()
-        agent = Agent(At(provider.url), servers, functions)
-        async with penstock.local(data, {"agent": agent, "crew": Crew(agent, functions)}) as p:
-            await p.apply(packaged_workflows()[name])
-            run_id = await p.start(name, {"model": "openai:gpt-5", **inputs})
-            async with asyncio.timeout(60):
-                state = await p.wait(run_id)
-            texts = {}
-            for value in (state.outputs or {}).values():
-                if isinstance(value, dict) and "artifact" in value:
-                    texts[value["name"]] = (await p.artifacts.get(value["artifact"])).decode()
-        await servers.aclose()
+    async with Provider(by=by) as provider, penstock.local(data) as p:
+        await connect(p, provider)
+        await p.apply(packaged_workflows()[name])
+        run_id = await p.start(name, {"model": "openai:gpt-5", **inputs})
+        async with asyncio.timeout(60):
+            state = await p.wait(run_id)
+        texts = {}
+        for value in (state.outputs or {}).values():
+            if isinstance(value, dict) and "artifact" in value:
+                texts[value["name"]] = (await p.artifacts.get(value["artifact"])).decode()
         return state, texts, provider.bodies
 
 
@@ -207,6 +192,17 @@ COURSE = {
 
 @pytest.mark.anyio
 class TestForReal:
+    async def test_the_command_with_a_provider_that_was_connected(self, shell: Shell) -> None:
+        async with Provider(final(COURSE)) as provider:
+            words = ("providers", "set", "openai", "--base-url", provider.url, "--unverified")
+            ended = await asyncio.to_thread(shell, *words, input="sk-test\n")
+            assert ended.code == 0, ended.err
+            ran = await asyncio.to_thread(Ran, shell, "learn-agentic-ai", "-i", "model=openai:gpt-5")
+            assert [headers["authorization"] for headers in provider.headers] == ["Bearer sk-test"]
+        assert ran.outputs["summary"]["scripted"] is False
+        assert "Written by openai:gpt-5" in ran.text("notes.md")
+        assert not [file for file in ran.files.values() if "sk-test" in file.read_text()]
+
     async def test_learn_agentic_ai_uses_its_tools_and_says_who_wrote_it(self, tmp_path: Path) -> None:
         (tmp_path / "code").mkdir()
         (tmp_path / "code/oven.py").write_text("def bake(): ...\n")
@@ -237,11 +233,10 @@ class TestForReal:
         assert state.outputs["summary"]["scripted"] is False
 
     async def test_learn_agentic_ai_as_a_test_run_stays_small(self, tmp_path: Path) -> None:
-        async with Provider(final(COURSE)) as provider:
-            agent = Agent(At(provider.url), Servers(), Function())
-            async with penstock.local(tmp_path, {"agent": agent}) as p:
-                await p.apply(packaged_workflows()["learn-agentic-ai"])
-                state = await p.wait(await p.start("learn-agentic-ai", {"model": "openai:gpt-5"}, mode="test_run"))
+        async with Provider(final(COURSE)) as provider, penstock.local(tmp_path) as p:
+            await connect(p, provider)
+            await p.apply(packaged_workflows()["learn-agentic-ai"])
+            state = await p.wait(await p.start("learn-agentic-ai", {"model": "openai:gpt-5"}, mode="test_run"))
             assert state.status == "completed", state.error
             (body,) = provider.bodies
             assert "This is a trial" in said(body)
