@@ -217,10 +217,12 @@ def read_policies(file: Path) -> dict[str, dict[str, Any]]:
     if not isinstance(policies, dict) or not all(isinstance(body, dict) for body in policies.values()):
         message = "it holds {policies: {NAME: {on, when, then, …}}} and nothing else"
         raise Invalid(message, code="policy.invalid", problems=[Problem("policy.invalid", message)])
+    if odd := [name for name in policies if not isinstance(name, str)]:
+        message = f"a policy's name is text; YAML reads this one as {odd[0]!r}: put it in quotes"
+        raise Invalid(message, code="policy.invalid", problems=[Problem("policy.invalid", message)])
     # YAML 1.1 reads the word `on` as true.
     policies = {
-        str(name): {"on" if key is True else str(key): part for key, part in body.items()}
-        for name, body in policies.items()
+        name: {"on" if key is True else str(key): part for key, part in body.items()} for name, body in policies.items()
     }
     parse_policies({name: {**BUILT_IN.get(name, {}), **body} for name, body in policies.items()})
     return policies
