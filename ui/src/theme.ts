@@ -28,13 +28,27 @@ const dark: MantineColorsTuple = [
   "#0e1115",
 ];
 
+const red: MantineColorsTuple = [
+  "#ffeceb",
+  "#fbd5d2",
+  "#f2a9a4",
+  "#ec7a73",
+  "#e65249",
+  "#e33a2f",
+  "#d92d22",
+  "#c2251b",
+  "#b3261e",
+  "#8f1a13",
+];
+
 export const theme = createTheme({
   primaryColor: "water",
   primaryShade: { light: 8, dark: 7 },
-  colors: { water, dark },
+  colors: { water, dark, red },
   fontFamily: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', Arial, sans-serif",
   fontFamilyMonospace: "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace",
   defaultRadius: "md",
+  components: { CloseButton: { defaultProps: { "aria-label": "Close" } } },
   cursorType: "pointer",
   respectReducedMotion: true,
   headings: { fontWeight: "600", sizes: { h1: { fontSize: "1.5rem" }, h2: { fontSize: "1.2rem" }, h3: { fontSize: "1.05rem" } } },

@@ -94,6 +94,7 @@ export const newestRunsQuery = (filters: RunFilters) =>
     queryKey: [...keys.runs, "newest", filters],
     queryFn: ({ signal }) => api.get("/runs", { query: { ...filters, limit: PAGE }, signal }),
     refetchInterval: 2_000,
+    retry: false, // the next look is the second try
   });
 
 export const recentRunsQuery = (limit = 20) =>

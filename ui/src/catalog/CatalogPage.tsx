@@ -1,9 +1,8 @@
 // The catalog: what can be run here, each with one button that leads to the run.
 
-import { Button, Chip, Group, Select, Skeleton, Text, TextInput } from "@mantine/core";
-import { IconFilterOff, IconLayoutGrid, IconSearch } from "@tabler/icons-react";
+import { Button, Chip, Group, Select, Skeleton, Text } from "@mantine/core";
+import { IconFilterOff, IconLayoutGrid } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
-import { useRef } from "react";
 import { useSearchParams } from "react-router";
 import { workflowsQuery } from "../api/queries.ts";
 import { CopyBlock } from "../parts/CopyBlock.tsx";
@@ -11,7 +10,7 @@ import { Empty } from "../parts/Empty.tsx";
 import { plural } from "../parts/format.ts";
 import { Page } from "../parts/Page.tsx";
 import { Problem } from "../parts/Problem.tsx";
-import { useSlash } from "../shell/shortcuts.ts";
+import { SearchField } from "../parts/SearchField.tsx";
 import { useTitle } from "../shell/title.ts";
 import css from "./CatalogPage.module.css";
 import { filtered, starterOf, tally } from "./filter.ts";
@@ -23,8 +22,6 @@ const MOST_TAGS = 12;
 export function Component() {
   useTitle("Catalog");
   const [params, setParams] = useSearchParams();
-  const field = useRef<HTMLInputElement>(null);
-  useSlash(field);
   const { data, error, refetch } = useQuery(workflowsQuery());
   const text = params.get("q") ?? "";
   const persona = params.get("persona");
@@ -53,15 +50,7 @@ export function Component() {
       {starter ? <Starter workflow={starter} /> : null}
       {items.length > 0 ? (
         <search className={css.filters}>
-          <TextInput
-            ref={field}
-            className={css.search ?? ""}
-            placeholder="Search workflows"
-            aria-label="Search workflows"
-            leftSection={<IconSearch size={16} aria-hidden />}
-            value={text}
-            onChange={(event) => change({ q: event.currentTarget.value })}
-          />
+          <SearchField className={css.search} placeholder="Search workflows" label="Search workflows" value={text} onChange={(q) => change({ q })} />
           <Select
             className={css.persona ?? ""}
             placeholder="For everyone"

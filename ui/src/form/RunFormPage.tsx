@@ -99,12 +99,11 @@ function Starter({ slug, version, schema, document: workflow, given, mode: befor
       void client.invalidateQueries({ queryKey: keys.workflows });
       void navigate(`/runs/${run.run_id}`);
     },
-    onError: (error) => {
-      const found = placed(ApiError.of(error), schema);
-      setMistakes(found);
-      if (found[0]) focusOn(found[0].pointer);
-    },
+    onError: (error) => setMistakes(placed(ApiError.of(error), schema)),
   });
+  useEffect(() => {
+    if (mistakes[0] && !start.isPending) focusOn(mistakes[0].pointer); // when the fields are enabled again
+  }, [mistakes, start.isPending]);
   const form = useRef<HTMLFormElement>(null);
   const empty = Object.keys((schema["properties"] as object | undefined) ?? {}).length === 0;
 

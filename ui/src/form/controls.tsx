@@ -5,7 +5,6 @@ import {
   Checkbox,
   ColorInput,
   FileInput,
-  Input,
   JsonInput,
   MultiSelect,
   NumberInput,
@@ -258,20 +257,16 @@ function JsonField({ value, onChange, base, placeholder }: Omit<ChoiceProps, "sc
 function FileField({ schema, value, onChange, base, required }: ChoiceProps & { required: boolean }) {
   const [file, setFile] = useState<File | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
-  const { onBlur, ...rest } = base;
   return (
-    <Input.Wrapper {...rest} error={problem ?? base.error} description={base.description ?? sizeLimit()}>
-      <FileInput
-        id={base.id}
-        aria-label={base.label ?? base["aria-label"]}
-        mt={6}
-        value={file}
+    <FileInput
+      {...base}
+      error={problem ?? base.error}
+      description={base.description ?? sizeLimit()}
+      value={file}
         placeholder={typeof value === "string" && value ? "A file was given" : "Choose a file"}
         leftSection={<IconFile size={16} aria-hidden />}
         accept={text(schema["contentMediaType"])}
         clearable={!required}
-        disabled={base.disabled}
-        onBlur={onBlur}
         onChange={async (next) => {
           setFile(next);
           setProblem(null);
@@ -283,7 +278,6 @@ function FileField({ schema, value, onChange, base, required }: ChoiceProps & { 
           }
         }}
       />
-    </Input.Wrapper>
   );
 }
 

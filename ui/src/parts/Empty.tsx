@@ -11,9 +11,11 @@ interface EmptyProps {
   /** Buttons or links: the next step. */
   actions?: ReactNode;
   compact?: boolean;
+  /** The level of its heading: 1 where it is the whole page. */
+  order?: 1 | 2 | 3;
 }
 
-export function Empty({ icon, title, children, actions, compact = false }: EmptyProps) {
+export function Empty({ icon, title, children, actions, compact = false, order = 2 }: EmptyProps) {
   return (
     <Stack className={css.empty} data-compact={compact || undefined} align="center" gap="xs">
       {icon ? (
@@ -21,7 +23,7 @@ export function Empty({ icon, title, children, actions, compact = false }: Empty
           {icon}
         </span>
       ) : null}
-      <Title order={2} size={compact ? "h5" : "h4"} ta="center">
+      <Title order={order} size={compact ? "h5" : "h4"} ta="center">
         {title}
       </Title>
       {children ? (

@@ -1,13 +1,12 @@
 // What of the runs is shown. All of it stands in the address, so that it can be sent to somebody.
 
-import { Autocomplete, Select, TextInput } from "@mantine/core";
-import { IconSearch } from "@tabler/icons-react";
+import { Autocomplete, Select } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useState } from "react";
 import { workflowsQuery } from "../api/queries.ts";
 import { MODES } from "../form/ModePicker.tsx";
+import { SearchField } from "../parts/SearchField.tsx";
 import { lookOf, Status } from "../parts/Status.tsx";
-import { useSlash } from "../shell/shortcuts.ts";
 import css from "./Filters.module.css";
 import { type Shown, STATUSES } from "./views.ts";
 
@@ -17,22 +16,18 @@ interface FiltersProps {
 }
 
 export function Filters({ shown, onChange }: FiltersProps) {
-  const field = useRef<HTMLInputElement>(null);
-  useSlash(field);
   const { data: workflows } = useQuery(workflowsQuery());
   const slugs = new Set([...(workflows ?? []).map((one) => one.slug), ...(shown.workflow ? [shown.workflow] : [])]);
   const [actor, setActor] = useState(shown.actor ?? "");
   useEffect(() => setActor(shown.actor ?? ""), [shown.actor]);
   return (
     <search className={css.filters}>
-      <TextInput
-        ref={field}
-        className={css.search ?? ""}
+      <SearchField
+        className={css.search}
         placeholder="Search id, workflow, actor, error"
-        aria-label="Search runs"
-        leftSection={<IconSearch size={16} aria-hidden />}
+        label="Search runs"
         value={shown.text}
-        onChange={(event) => onChange({ text: event.currentTarget.value })}
+        onChange={(text) => onChange({ text })}
       />
       <Select
         aria-label="Status"

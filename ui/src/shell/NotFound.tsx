@@ -11,6 +11,7 @@ export function NotFound() {
     <Empty
       icon={<IconMapOff size={26} />}
       title="There is no such page"
+      order={1}
       actions={
         <>
           <Button component={Link} to="/">

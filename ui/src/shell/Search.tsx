@@ -10,6 +10,7 @@ import { recentRunsQuery, workflowsQuery } from "../api/queries.ts";
 import { ago } from "../parts/format.ts";
 import { lookOf, Status } from "../parts/Status.tsx";
 import { ICONS, type NavLink } from "./nav.ts";
+import css from "./Search.module.css";
 
 const RUN_ID = /^[A-Za-z0-9_-]{12,80}$/;
 
@@ -77,7 +78,9 @@ export default function Search({ nav }: { nav: NavLink[] }) {
       query={query}
       onQueryChange={setQuery}
       onSpotlightOpen={() => setOpened(true)}
-      shortcut={["mod + K"]}
+      attributes={{ content: { "aria-label": "Search" } }}
+      classNames={{ action: css.action ?? "" }}
+      shortcut={null}
       limit={24}
       scrollable
       maxHeight="min(60vh, 32rem)"

@@ -24,7 +24,7 @@ export function Shell({ nav }: { nav: Entry[] }) {
   const { pathname } = useLocation();
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
-  useHotkeys([["shift+?", helpIs.open]]);
+  useHotkeys([["mod+K", () => spotlight.open()]], []); // here rather than in what is loaded when it is first needed
   useHotkeys([["?", helpIs.open]]);
   useGoKeys(nav);
   useEffect(() => {
