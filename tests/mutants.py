@@ -71,11 +71,11 @@ DEFECTS = (
     Defect("send work without what is kept", "control.py", "kept=step.kept or {},", "kept={},"),
     Defect(
         "go on before a call is kept",
-        "executor.py",
+        "delivery.py",
         "            if not facts:\n                raise",
         "            if False:\n                raise",
     ),
-    Defect("make calls without a claim", "executor.py", "            await self._claim_it()\n", ""),
+    Defect("make calls without a claim", "delivery.py", "            await self._claim_it()\n", ""),
     Defect(
         "let two claims hold one delivery",
         ACCEPT,
@@ -95,6 +95,7 @@ DEFECTS = (
         '        s.move(step, "retrying")\n',
     ),
     Defect("retry without end", ENDS, "attempt < node.retry.attempts and", ""),
+    Defect("go every true way of a router", ENDS, "            if first:\n                break\n", ""),
     Defect(
         "pass the limit of steps in flight",
         GUARD,
@@ -103,6 +104,22 @@ DEFECTS = (
     ),
     Defect("pass the limit of steps", GUARD, "return (state.limits.steps or STEPS) - state.steps_used", "return STEPS"),
     Defect("spend past the limit", GUARD, "used[name] + amount > Decimal", "used[name] > Decimal"),
+    Defect("spend past a limit that runs share", GUARD, "room.used + amount > room.most", "False"),
+    Defect("charge nobody", "control.py", "self._purse.charges(state) if", "() if"),
+    Defect("let sums pass their bounds", "purse.py", "bounds.get(place, free)", "free"),
+    Defect("give nothing back", FOLD, "    s.charge(step, when, cost, -1)\n", ""),
+    Defect(
+        "let a fork pay for what another run spent",
+        "control.py",
+        "        state.charges.clear()  # what was",
+        "        # what was",
+    ),
+    Defect(
+        "do not run a step again that has waited in its midst",
+        FOLD,
+        "step.resume == f.key and step.status",
+        "False and step.status",
+    ),
     Defect(
         "do not propagate skips",
         FOLD,

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 from .engine import events as ev
 from .engine import guard, news
+from .engine.asks import asked_at, check_answer
 from .engine.decide import next_wake, settle
 from .engine.fold import apply
 from .engine.news import News
@@ -219,11 +220,11 @@ class Control:
     ) -> None:
         """A person's answer to a `human` step. Raises NotFound (no such question), Invalid (not one of the choices, or the
         comment is missing), Conflict (code `approval.decided`)."""
-        ask = _question(await self.state(run_id), step)
+        ask = asked_at(await self.state(run_id), step)
         if ask is None:
             was_asked = any(e.kind == "step.waiting" and e.fact.step == step for e in await self.journal.read(run_id))
             # Asked for again, later than the journal was read: what was a question there and is none here is decided.
-            ask = _question(await self.state(run_id), step)
+            ask = asked_at(await self.state(run_id), step)
             if ask is None and was_asked:
                 raise Conflict("this question has been decided already", code="approval.decided")
             if ask is None:
@@ -822,22 +823,6 @@ class Control:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, PenstockError):
             log.error("control task failed", exc_info=error)
-
-
-def _question(state: RunState, step: str) -> dict[str, Any] | None:
-    """What is asked at this step now."""
-    found = state.steps.get(step)
-    return found.ask if found is not None and found.status == "waiting" else None
-
-
-def check_answer(ask: dict[str, Any], decision: str, comment: str | None) -> None:
-    """Raises Invalid when the answer is not one of those asked for."""
-    choices = ask.get("choices") or ["approve", "reject"]
-    if decision not in choices:
-        raise Invalid(f"decision must be one of {', '.join(choices)}", code="approval.bad_decision")
-    required = ask.get("comment") == "required" or (ask.get("comment") == "on_reject" and decision == "reject")
-    if required and not (comment or "").strip():
-        raise Invalid("this decision needs a comment", code="approval.comment_required")
 
 
 def _wake(turn: _Turn) -> float:

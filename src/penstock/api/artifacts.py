@@ -15,10 +15,10 @@ from urllib.parse import quote as percent
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
+from ..delivery import check_artifact_name
 from ..engine.record import DERIVED
 from ..engine.view import RunView
 from ..errors import NotFound
-from ..executor import check_artifact_name
 from ..ports import Artifacts
 from . import models
 from .answers import RunPath, json_answer, not_modified
