@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock import control, executor, spill
+from penstock import control, delivery, spill
 from penstock.api import bodies, headers, stream
 from penstock.engine import fields, functions, guard, parts, state, syntax, values
 from penstock.engine.workflow import Limits
@@ -67,9 +67,9 @@ SUBJECTS: dict[str, list[tuple[str, str]]] = {
         ("time between two sweeps", f"{control.POLL:g} s"),
     ],
     "step": [
-        ("result of a step, as JSON", _bytes(executor.OUTPUT)),
-        ("lines of log", _number(executor.NOTES)),
-        ("characters of one line", _number(executor.NOTE)),
+        ("result of a step, as JSON", _bytes(delivery.OUTPUT)),
+        ("lines of log", _number(delivery.NOTES)),
+        ("characters of one line", _number(delivery.NOTE)),
         ("source of a `code` node", _bytes(code.SOURCE_LENGTH)),
         ("text that an `http` node puts into its output; longer ones are artifacts", _bytes(http_kind.INLINE_TEXT)),
         ("redirects that an `http` node follows", _number(http_kind.REDIRECTS)),
