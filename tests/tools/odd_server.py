@@ -42,6 +42,33 @@ def mark(path: str) -> None:
         file.write("called\n")
 
 
+def act(path: str, key: object) -> dict[str, object]:
+    """Leave a trace of a call, and die after it where ODD_DIES says so."""
+    name = os.environ.get("ODD_NAME", "odd")
+    with open(path, "a") as file:  # noqa: PTH123
+        file.write(f"{name} {key}\n")
+    if os.environ.get("ODD_DIES"):
+        os._exit(9)
+    return {"name": name}
+
+
+def guarded(app):
+    """Only for who shows the token of ODD_BEARER, which is read from a file so that it can be changed."""
+    file = os.environ.get("ODD_BEARER")
+
+    async def door(scope, receive, send):
+        if file and scope["type"] == "http":
+            with open(file) as text:  # noqa: PTH123, ASYNC230
+                wanted = f"Bearer {text.read()}".encode()
+            if dict(scope["headers"]).get(b"authorization") != wanted:
+                await send({"type": "http.response.start", "status": 401, "headers": []})
+                await send({"type": "http.response.body", "body": b"no"})
+                return
+        await app(scope, receive, send)
+
+    return door
+
+
 def grandchild() -> int:
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid
 
@@ -82,6 +109,9 @@ def serve(http: bool) -> None:
                 tool("big", {"size": {"type": "integer"}}),
                 tool("whoami", read_only_hint=True),
                 tool("dies_reading", read_only_hint=True),
+                tool("look", {"path": {"type": "string"}}, read_only_hint=True),
+                tool("act", {"path": {"type": "string"}}),
+                tool("set", {"path": {"type": "string"}}, idempotent_hint=True),
                 tool("grandchild"),
                 tool("environment"),
                 tool("noise"),
@@ -139,6 +169,9 @@ def serve(http: bool) -> None:
                 return text(
                     "", structured_content={"pid": os.getpid(), "key": dict(meta).get("penstock/idempotency-key")}
                 )
+            case "look" | "act" | "set":
+                key = dict(context.meta or {}).get("penstock/idempotency-key")
+                return text("", structured_content=act(arguments["path"], key))
             case "grandchild":
                 return text("", structured_content={"pid": grandchild()})
             case "environment":
@@ -155,10 +188,15 @@ def serve(http: bool) -> None:
 
         import uvicorn
 
-        listener = socket.create_server(("127.0.0.1", int(sys.argv[3]) if len(sys.argv) > 3 else 0))
+        # With the protocol named, or the loop leaves Nagle's delay on: 40 ms an answer.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", int(sys.argv[3]) if len(sys.argv) > 3 else 0))
         sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp\n")
         sys.stdout.flush()
-        config = uvicorn.Config(server.streamable_http_app(), log_level="warning", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            guarded(server.streamable_http_app()), lifespan="on", log_level="warning", timeout_graceful_shutdown=1
+        )
         uvicorn.Server(config).run(sockets=[listener])
     else:
         from mcp.server.stdio import stdio_server

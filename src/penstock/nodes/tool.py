@@ -99,6 +99,7 @@ class Tool:
                 key=step.key,
                 group=step.group,
                 met=router.met,
+                insist=route.alone,
             )
 
         about = {"tool": route.tool, "server": route.server}

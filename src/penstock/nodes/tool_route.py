@@ -28,13 +28,15 @@ class _NotKept(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`reads`: the tool only reads. `repeats`: a call may be made again. `fresh`: chosen just now, so no call was made yet."""
+    """`reads`: the tool only reads. `repeats`: a call may be made again. `alone`: nobody else could do it. `fresh`: chosen just
+    now, so no call was made yet."""
 
     number: int
     server: str
     tool: str
     reads: bool
     repeats: bool
+    alone: bool
     fresh: bool
 
 
@@ -103,8 +105,9 @@ class Router:
                     code="tool.consent_denied",
                 )
                 continue
+            alone = not any(one.score > 0 for one in ranked[1:])
             try:
-                tool = await self._reach(best, alone=not any(one.score > 0 for one in ranked[1:]))
+                tool = await self._reach(best, alone)
             except PenstockError as error:
                 self._blame(best.server, error)
                 failure = error
@@ -112,7 +115,8 @@ class Router:
             candidates = shown(ranked, best.server)
             step.record(RouteChosen(step.step_id, key, best.server, tool.name, candidates, best.fallback))
             repeats = self._servers.repeats(best.server, tool, group)
-            return {"server": best.server, "tool": tool.name, "reads": tool.read_only, "repeats": repeats}
+            kept = {"server": best.server, "tool": tool.name, "reads": tool.read_only}
+            return {**kept, "repeats": repeats, "alone": alone}
 
     async def _reach(self, best: Candidate, alone: bool) -> RemoteTool:
         """The tool, as its server lists it. One that was used before is given little time when others could do it."""
@@ -152,7 +156,7 @@ def _left(number: int) -> str:
 
 
 def _route(number: int, kept: dict[str, Any], fresh: bool) -> Route:
-    return Route(number, kept["server"], kept["tool"], kept["reads"], kept["repeats"], fresh)
+    return Route(number, kept["server"], kept["tool"], kept["reads"], kept["repeats"], kept.get("alone", True), fresh)
 
 
 def _question(best: Candidate, wanted: Wanted, tried: dict[str, str]) -> dict[str, Any]:

@@ -226,8 +226,11 @@ class Servers:
         return _Link(make(group, config.with_secrets(values)), config, Redaction(hidden))
 
     @contextlib.asynccontextmanager
-    async def _noted(self, standing: Standing, group: str, met: Met | None = None) -> AsyncGenerator[None]:
-        """Enter the breaker, and write down what came of it."""
+    async def _noted(
+        self, standing: Standing, group: str, met: Met | None = None, proof: bool = True
+    ) -> AsyncGenerator[None]:
+        """Enter the breaker, and write down what came of it. Without `proof` a success closes the breaker, so that calls are
+        tried again, and does not make calls that failed forgotten."""
         name = standing.config.name
         if not standing.breaker.try_enter():
             wait = standing.breaker.wait
@@ -258,7 +261,8 @@ class Servers:
             standing.breaker.left()
             raise
         else:
-            moved = standing.breaker.ended(True)
+            if proof or standing.breaker.opened_at is not None:
+                moved = standing.breaker.ended(True)
             standing.well()
         finally:
             standing.under_way -= 1
@@ -283,7 +287,7 @@ class Servers:
         if not again and link is not None and not link.session.closed and link.session.listed is not None:
             standing.tools = dict(link.session.listed)
             return list(standing.tools.values())
-        async with self._noted(standing, group, met):
+        async with self._noted(standing, group, met, proof=False):
             link = await self._link(server, group)
             began = time.perf_counter()
             try:
@@ -328,11 +332,12 @@ class Servers:
         key: str | None = None,
         group: str = DEFAULT,
         met: Met | None = None,
+        insist: bool = True,
     ) -> Any:
         """One call; its structured result as plain JSON. `seconds` limits it, by default the server's own limit; `key`
         goes along as an idempotency key; `met` hears of a breaker that moves. Errors: see `Connection.call`, and Unavailable
         `tool.circuit_open`, `tool.rate_limited`, `tool.busy`. When the session turns out to be dead, a call that never left,
-        or that may be repeated, is made once more over a new one; any other fails. `session.Unreached` and
+        or that may be repeated, is made once more over a new one if `insist`; any other fails. `session.Unreached` and
         `session.Repeatable` say that it may be made elsewhere.
         """
         standing = self.standing(server, group)
@@ -348,7 +353,7 @@ class Servers:
             async with self._noted(standing, group, met):
                 began = time.perf_counter()
                 try:
-                    result = await self._once_more(server, tool, arguments or {}, limit, key, group)
+                    result = await self._made(server, tool, arguments or {}, limit, key, group, insist)
                 finally:
                     spent = time.perf_counter() - began
         finally:
@@ -369,10 +374,10 @@ class Servers:
             raise Unreached(message, code="tool.rate_limited", detail={"retry_after": round(wait, 3)})
         await asyncio.sleep(standing.rate.take(now))
 
-    async def _once_more(
-        self, server: str, tool: str, arguments: dict[str, Any], limit: float, key: str | None, group: str
+    async def _made(
+        self, server: str, tool: str, arguments: dict[str, Any], limit: float, key: str | None, group: str, insist: bool
     ) -> Any:
-        for last in (False, True):
+        for last in (False, True) if insist else (True,):
             link = await self._link(server, group)
             try:
                 return link.redaction.clean(await link.session.call(tool, arguments, limit, key))

@@ -85,6 +85,8 @@ class Standing:
 
     def well(self) -> None:
         """It answered."""
+        if self.checked_at is None:
+            self.next_probe = self.clock() + PROBE
         self.health, self.error, self.checked_at, self.failed_probes = "healthy", "", self.clock(), 0
 
     def ill(self, why: str) -> None:
