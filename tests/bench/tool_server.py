@@ -32,6 +32,7 @@ async def main(names: list[str]) -> None:
             # With the protocol named, or the loop does not switch off Nagle's delay on what it accepts: 40 ms an answer.
             listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             listener.bind(("127.0.0.1", 0))
+            listener.listen(100)
             server = Server(name, on_list_tools=list_tools, on_call_tool=call_tool)
             config = uvicorn.Config(server.streamable_http_app(), log_level="warning")
             sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp\n")
