@@ -62,7 +62,8 @@ def _routes(rng: random.Random, nodes: dict[str, Any], edges: list[dict[str, Any
             node["route"] = "first"
             for edge in leaving:
                 edge.setdefault("when", rng.choice(CONDITIONS))
-            if rng.random() < 0.5:
+            # A router that goes nowhere cannot be put right by another input: paused on that, a run would pause for ever.
+            if rng.random() < 0.5 or node.get("on_error") == "pause":
                 default = rng.choice(leaving)
                 del default["when"]
                 default["default"] = True
