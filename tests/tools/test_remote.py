@@ -68,7 +68,7 @@ class House:
             return found
 
     async def present(self, core: penstock.Penstock | None = None) -> None:
-        await self.until(lambda: (core or self.core).desk.is_present(GROUP, AUDIENCE))
+        await self.until(lambda: (core or self.core).desk.offered(GROUP, AUDIENCE))
 
     async def process(self, *arguments: str, name: str = "w1", token: str | None = None) -> subprocess.Popen[str]:
         """`penstock worker` in a process of its own."""
@@ -501,11 +501,11 @@ async def test_a_token_that_was_revoked_ends_the_worker(house: House) -> None:
 
 async def test_work_goes_to_somebody_else_when_its_worker_falls_silent(house: House) -> None:
     """Stopped as a whole while it works, and woken up when another has done the work: its result comes to nothing."""
-    house.core.desk.lease = 1.5
+    house.core.desk.lease = 3.0
     worker = house.worker()
     first = await house.process(name="w1")
     await house.present()
-    call = asyncio.create_task(worker.call("sleeps", {"seconds": 1.0}, key="run_1:ask#1"))
+    call = asyncio.create_task(worker.call("sleeps", {"seconds": 2.0}, key="run_1:ask#1"))
     held = await house.until(lambda: house.core.registry.list("system", "callbacks"))
     await house.until(lambda: _worked_on(house, next(iter(held))))
     first.send_signal(signal.SIGSTOP)
@@ -531,12 +531,12 @@ async def _says(house: House, text: str) -> bool:
 
 
 async def test_heartbeats_keep_long_work_with_its_worker(house: House) -> None:
-    house.core.desk.lease = 0.6
+    house.core.desk.lease = 2.0
     bench = await house.bench()
     puller = Puller(bench, await house.core.worker_tokens.issue(GROUP, AUDIENCE), 1)
     running = asyncio.create_task(puller.run())
     await house.present()
-    assert await house.worker().call("sleeps", {"seconds": 2.0}) == {"text": "woke up"}
+    assert await house.worker().call("sleeps", {"seconds": 3.0}) == {"text": "woke up"}
     assert len(await house.core.registry.list("system", "nonces")) == 1, "nobody else was given it"
     puller.stop()
     await running
@@ -639,6 +639,39 @@ async def test_a_claim_takes_only_what_is_for_it(house: House) -> None:
     assert sum(text is not None for text in await asyncio.gather(*tries)) == 1
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
+
+
+async def test_workers_of_one_audience_that_offer_different_things(house: House) -> None:
+    desk = house.core.desk
+
+    async def here() -> bool:
+        return True
+
+    for tools in (["echo", "count"], ["echo", "look"], ["echo", "count"]):
+        await desk.claim(GROUP, AUDIENCE, [{"name": name} for name in tools], 0, here)
+    worker = house.worker()
+    assert sorted(await worker.tools()) == ["count", "echo", "look"]
+    order, _ = await desk.order(GROUP, AUDIENCE, "look", {}, 20, None)
+    await desk.queue(order)
+    assert await desk.claim(GROUP, AUDIENCE, [{"name": "echo"}, {"name": "count"}], 0, here) is None
+    assert await desk.claim(GROUP, AUDIENCE, [{"name": "echo"}, {"name": "look"}], 0, here) is not None
+    assert await desk.offered("others", AUDIENCE) == {}
+
+
+async def test_an_order_whose_only_worker_has_left_was_never_taken(house: House) -> None:
+    desk, now = house.core.desk, time.time()
+
+    async def here() -> bool:
+        return True
+
+    await desk.claim(GROUP, AUDIENCE, [{"name": "look"}], 0, here)
+    worker = house.worker()
+    call = asyncio.create_task(worker.call("look", {}))
+    await house.until(lambda: house.core.registry.list("system", "queue"))
+    desk.clock = lambda: now + 46
+    with pytest.raises(Unreached):
+        await call
+    assert await leftovers(house) == []
 
 
 async def test_what_has_ended_is_swept(house: House) -> None:

@@ -31,8 +31,8 @@ from .keys import SigningKeys
 GROUP = "system"
 ORDERS, QUEUE, DELIVERIES = "orders", "queue", "deliveries"  # by task
 TICKETS, LEASES, USED, RESULTS = "callbacks", "leases", "nonces", "results"  # by nonce
-UPLOADS, UPLOADED, WORKERS = "uploads", "uploaded", "workers"  # by nonce; workers by audience
-KINDS = (ORDERS, QUEUE, DELIVERIES, TICKETS, LEASES, USED, RESULTS, UPLOADS, UPLOADED)
+UPLOADS, UPLOADED, WORKERS = "uploads", "uploaded", "workers"  # by nonce; workers by audience and what they offer
+KINDS = (ORDERS, QUEUE, DELIVERIES, TICKETS, LEASES, USED, RESULTS, UPLOADS, UPLOADED, WORKERS)
 PATH = "/api/v1/work"
 LARGEST = 32 * 1024 * 1024  # bytes of a result that is uploaded
 INLINE_RESULT = 1024 * 1024  # bytes of a result that comes without an upload
@@ -118,7 +118,7 @@ class Desk:
             run=run,
             step=step,
             key=said,
-            seconds=seconds,
+            seconds=min(seconds, sealed.LIFETIME - 1),
             expires=now + min(seconds, sealed.LIFETIME - 1),
             arguments=arguments if small else None,
         )
@@ -138,8 +138,10 @@ class Desk:
         offered, self._offered = self._offered, asyncio.Event()
         offered.set()
 
-    async def deliver(self, order: Order, mode: str, lease: float | None = None) -> tuple[str, Envelope]:
-        """A ticket for this order, and the envelope that carries it, signed."""
+    async def deliver(
+        self, order: Order, mode: str, lease: float | None = None, worker: str = ""
+    ) -> tuple[str, Envelope]:
+        """A ticket for this order, and the envelope that carries it, signed. `worker` is the row of who takes it."""
         now, nonce, token = self.clock(), self._new_word(), self._new_word()
         ends = {"task": order.task, "expires": order.expires + sealed.LEEWAY}
         key = await self.keys.current()
@@ -150,8 +152,7 @@ class Desk:
             **ends,
             "token": _hashed(token),
             "digest": order.digest,
-            "group": order.group,
-            "audience": order.audience,
+            "worker": worker,
         }
         await self._registry.put(GROUP, UPLOADS, nonce, ends)
         if lease is not None:
@@ -177,10 +178,12 @@ class Desk:
     async def is_open(self, nonce: str) -> bool:
         return await self._find(TICKETS, nonce) is not None
 
-    async def is_present(self, group: str, audience: str) -> bool:
-        """Whether somebody pulls for this audience: has asked for work lately."""
-        found = await self._find(WORKERS, _row(group, audience))
-        return found is not None and found["seen_at"] + SEEN > self.clock()
+    async def offered(self, group: str, audience: str) -> dict[str, dict[str, Any]]:
+        """What those who pull for this audience, and asked for work lately, say they can do: by the tool's name."""
+        rows = await self._registry.list(GROUP, WORKERS)
+        theirs = [row for name, row in rows.items() if name.startswith(_row(group, audience))]
+        live = sorted((row for row in theirs if row["expires"] > self.clock()), key=lambda row: row["expires"])
+        return {tool["name"]: tool for row in live for tool in row["tools"]}
 
     async def take(self, order: Order, most: int) -> dict[str, Any] | None:
         """The order's result, {result} | {error}, and the order is over; None while there is none. Raises TooLarge
@@ -224,7 +227,8 @@ class Desk:
         """Offer an order again when whoever took it fell silent; False when it still waits for its first taker and nobody
         is there to take it: it is withdrawn then, and nobody will ever see it."""
         if await self._find(QUEUE, order.task) is not None:
-            if await self.is_present(order.group, order.audience) or not await self._delete(QUEUE, order.task):
+            offered = await self.offered(order.group, order.audience)
+            if order.tool in offered or not await self._delete(QUEUE, order.task):
                 return True
             await self.withdraw(order)
             return False
@@ -272,7 +276,8 @@ class Desk:
         """An envelope for somebody who pulls for this audience: the order that waits longest; None when there is none
         within `wait` seconds. `tools` are what it offers: {name, description, input_schema, …}."""
         await self._sweep()
-        await self._seen(group, audience, tools)
+        worker = f"{_row(group, audience)}.{hashlib.sha256(orjson.dumps(tools)).hexdigest()[:16]}"
+        await self._seen(worker, tools)
         names = {one["name"] for one in tools}
         loop = asyncio.get_running_loop()
         until = loop.time() + min(wait, HELD)
@@ -288,7 +293,7 @@ class Desk:
                     continue
                 if not await still_there():
                     return None
-                if (text := await self._hand_out(task)) is not None:
+                if (text := await self._hand_out(task, worker)) is not None:
                     return text
             look_at = loop.time() + LOOK
             while not offered.is_set() and loop.time() < min(look_at, until):
@@ -299,7 +304,7 @@ class Desk:
             if loop.time() >= until:
                 return None
 
-    async def _hand_out(self, task: str) -> str | None:
+    async def _hand_out(self, task: str, worker: str) -> str | None:
         queued = await self._find(QUEUE, task)
         if queued is None:
             return None
@@ -311,24 +316,20 @@ class Desk:
         found = await self._find(ORDERS, task)
         if found is None or found["watched_at"] + WATCHED < self.clock():
             return None  # nobody waits for it any more
-        return (await self.deliver(_order(found), "pull", self.lease))[0]
+        return (await self.deliver(_order(found), "pull", self.lease, worker))[0]
 
-    async def _seen(self, group: str, audience: str, tools: list[dict[str, Any]] | None = None) -> None:
-        now, seen = self.clock(), await self._find(WORKERS, _row(group, audience)) or {"tools": [], "seen_at": 0.0}
-        tools = seen["tools"] if tools is None else tools
-        if seen["tools"] != tools or seen["seen_at"] + SEEN / 4 < now:
-            await self._registry.put(GROUP, WORKERS, _row(group, audience), {"tools": tools, "seen_at": now})
-
-    async def tools_of(self, group: str, audience: str) -> list[dict[str, Any]]:
-        """What those who pull for this audience last said they offer."""
-        found = await self._find(WORKERS, _row(group, audience))
-        return found["tools"] if found is not None else []
+    async def _seen(self, worker: str, tools: list[dict[str, Any]] | None = None) -> None:
+        """Note that somebody is there; workers that offer the same are one row."""
+        now, known = self.clock(), await self._find(WORKERS, worker)
+        tools = known["tools"] if known is not None and tools is None else tools
+        if tools is not None and (known is None or known["expires"] < now + SEEN * 3 / 4):
+            await self._registry.put(GROUP, WORKERS, worker, {"tools": tools, "expires": now + SEEN})
 
     async def heartbeat(self, nonce: str, token: str) -> bool:
         """Prolong a lease; False when the result is no longer wanted. Raises as `settle`."""
         ticket = await self._ticket(nonce, token)
         order = await self._find(ORDERS, ticket["task"])
-        await self._seen(ticket["group"], ticket["audience"])
+        await self._seen(ticket["worker"])
         if await self._find(LEASES, nonce) is not None:
             body = {"task": ticket["task"], "expires": ticket["expires"], "until": self.clock() + self.lease}
             await self._registry.put(GROUP, LEASES, nonce, body)

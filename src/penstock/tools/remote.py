@@ -80,9 +80,7 @@ class RemoteWorker:
         if self.config.url is not None:
             found = await self._ask(LISTING, {}, self.config.start_timeout_seconds, None)
             rows = found.get("tools") if isinstance(found, dict) else None
-        elif await self._desk.is_present(self._group, self._audience):
-            rows = await self._desk.tools_of(self._group, self._audience)
-        else:
+        elif not (rows := list((await self._desk.offered(self._group, self._audience)).values())):
             raise Unreached(f"no worker has asked for work of {self.config.name!r} lately")
         if not isinstance(rows, list) or not all(isinstance(r, dict) and isinstance(r.get("name"), str) for r in rows):
             raise StepFailed(f"{self.config.name!r} lists what are no tools", code="tool.bad_result", retryable=False)
