@@ -23,6 +23,8 @@ from .models.estimate import cost_of
 from .models.registry import Models
 from .ports import Draft, NodeKind, Runs, Version, Workflows
 from .preflight import Check, inspect
+from .tools.estimate import calls_of
+from .tools.registry import Servers
 
 MODES = ("validate_only", "test_run", "full_run")
 CACHED = 512  # parsed versions
@@ -53,6 +55,7 @@ class Gate:
         checks: Sequence[tuple[str, Check]] = (),
         policies: PolicyBook | None = None,
         models: Models | None = None,
+        servers: Servers | None = None,
     ) -> None:
         self.control = control
         self.workflows = workflows
@@ -61,6 +64,7 @@ class Gate:
         self._checks = checks
         self._policies = policies
         self._models = models
+        self._servers = servers
         self._versions: OrderedDict[tuple[str, str, int], Workflow] = OrderedDict()
         self._drafts: OrderedDict[tuple[str, str, str], tuple[int, Workflow]] = OrderedDict()
 
@@ -142,6 +146,9 @@ class Gate:
         if request.mode == "validate_only" and self._models is not None:
             cost = cost_of(workflow, self._models.prices, self._models.default)
             report = {**report, "cost": cost} if cost["nodes"] else report
+        if request.mode == "validate_only" and self._servers is not None:
+            calls = await calls_of(workflow, self._servers, request.group)
+            report = {**report, "calls": calls} if calls else report
         report = {**report, **said} if request.mode == "validate_only" else said or None
         return await self.control.start(
             Start(

@@ -44,9 +44,9 @@ class Discovery:
                 return one
         raise self.refusal(wanted, group, ranked)
 
-    async def ranked(self, wanted: Wanted, group: str, tried: Mapping[str, str]) -> list[Candidate]:
-        """Every server that offers some of it or could not be asked, the best first. Raises NotFound `tool.no_server`,
-        `tool.unknown` for a server that is named and is not there."""
+    async def ranked(self, wanted: Wanted, group: str, tried: Mapping[str, str], ask: bool = True) -> list[Candidate]:
+        """Every server that offers some of it or could not be asked, the best first; without `ask` nobody is asked. Raises
+        NotFound `tool.no_server`, `tool.unknown` for a server that is named and is not there."""
         await self._servers.fresh(group)
         if wanted.tool is None and not wanted.capabilities:
             raise NotFound(f"name a tool of server {wanted.server!r}, or a capability", code="tool.unknown")
@@ -61,6 +61,8 @@ class Discovery:
                 unasked.append(config)
             elif (one := self._candidate(config, wanted, group, tried)) is not None:
                 found[config.name] = one
+        if not ask:
+            return rank(found.values(), wanted)
         if unasked and _any_ready(found, wanted):
             found |= {c.name: self._bare(c, group, out=NOT_ASKED) for c in unasked}
         elif unasked:
