@@ -14,6 +14,7 @@ from ..errors import PenstockError
 from . import (
     approvals,
     artifacts,
+    budgets,
     dead_letters,
     face,
     health,
@@ -71,6 +72,7 @@ def create_app(core: Core) -> FastAPI:
         inventory,
         servers,
         policies,
+        budgets,
         providers,
         remote,
     ):

@@ -17,7 +17,7 @@ from ..gate import Gate
 from ..guardrails.book import PolicyBook
 from ..models.connections import Connections
 from ..models.registry import Models
-from ..ports import Artifacts, Clock, Journal, NodeKind, Registry, Runs, Vault, Workflows
+from ..ports import Artifacts, Clock, Journal, NodeKind, Registry, Runs, Usage, Vault, Workflows
 from ..tools.desk import Desk
 from ..tools.keys import WorkerTokens
 from ..tools.registry import Servers
@@ -65,6 +65,9 @@ class Core(Protocol):
 
     @property
     def registry(self) -> Registry: ...
+
+    @property
+    def usage(self) -> Usage: ...
 
     @property
     def vault(self) -> Vault: ...

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import groups, mcp, options, policies, providers, servers, worker
+from . import budgets, groups, mcp, options, policies, providers, servers, worker
 from .options import go, place
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 groups.register(app)
 servers.register(app)
 policies.register(app)
+budgets.register(app)
 providers.register(app)
 worker.register(app)
 mcp.register(app)
@@ -43,7 +44,10 @@ class Process(StrEnum):
 @app.command()
 def run(
     workflow: Annotated[
-        str, typer.Argument(metavar="WORKFLOW", help="A file, or a slug of the catalog. `survey` comes with Penstock.")
+        str,
+        typer.Argument(
+            metavar="WORKFLOW", help="A file, or a slug of the catalog. `survey` and others come with Penstock."
+        ),
     ],
     inputs: Annotated[
         list[str] | None,
