@@ -123,6 +123,7 @@ class Visitor:
             await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             for width, (w, h) in SIZES.items():
                 await page.set_viewport_size({"width": w, "height": h})
+                await page.evaluate("scrollTo(0, 0)")
                 await page.evaluate(
                     "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
                 )

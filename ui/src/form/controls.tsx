@@ -178,7 +178,7 @@ function Choice({ schema, value, onChange, base, required }: ChoiceProps & { req
     const { id, label, description, error, withAsterisk } = base;
     return (
       <Radio.Group {...{ id, label, description, error, withAsterisk }} aria-label={base["aria-label"]} value={found ? keyOf(found.value) : null} onChange={pick} onBlur={base.onBlur}>
-        <Stack gap={6} mt={6}>
+        <Stack gap={6} my={6}>
           {options.map((one) => (
             <Radio key={keyOf(one.value)} value={keyOf(one.value)} label={one.label} description={one.description} disabled={base.disabled} />
           ))}
@@ -209,7 +209,7 @@ function Choices({ schema, value, onChange, base }: ChoiceProps) {
     const { id, label, description, error, withAsterisk } = base;
     return (
       <Checkbox.Group {...{ id, label, description, error, withAsterisk }} aria-label={base["aria-label"]} value={chosen} onChange={pick}>
-        <Stack gap={6} mt={6}>
+        <Stack gap={6} my={6}>
           {options.map((one) => (
             <Checkbox key={keyOf(one.value)} value={keyOf(one.value)} label={one.label} description={one.description} disabled={base.disabled} />
           ))}

@@ -53,7 +53,7 @@ export function resolve(given: unknown, root: Schema): Schema {
 function merge(a: Schema, b: Schema): Schema {
   const out: Schema = { ...b, ...a };
   if (isObject(a["properties"]) || isObject(b["properties"]))
-    out["properties"] = { ...(b["properties"] as object), ...(a["properties"] as object) };
+    out["properties"] = { ...(a["properties"] as object), ...(b["properties"] as object), ...(a["properties"] as object) };
   if (Array.isArray(a["required"]) || Array.isArray(b["required"]))
     out["required"] = [...new Set([...((a["required"] as string[]) ?? []), ...((b["required"] as string[]) ?? [])])];
   return out;

@@ -2,7 +2,7 @@
 
 import { Autocomplete, Select } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { workflowsQuery } from "../api/queries.ts";
 import { MODES } from "../form/ModePicker.tsx";
 import { SearchField } from "../parts/SearchField.tsx";
@@ -18,8 +18,6 @@ interface FiltersProps {
 export function Filters({ shown, onChange }: FiltersProps) {
   const { data: workflows } = useQuery(workflowsQuery());
   const slugs = new Set([...(workflows ?? []).map((one) => one.slug), ...(shown.workflow ? [shown.workflow] : [])]);
-  const [actor, setActor] = useState(shown.actor ?? "");
-  useEffect(() => setActor(shown.actor ?? ""), [shown.actor]);
   return (
     <search className={css.filters}>
       <SearchField
@@ -55,18 +53,29 @@ export function Filters({ shown, onChange }: FiltersProps) {
         onChange={(next) => onChange({ mode: next ?? undefined })}
         clearable
       />
-      <Autocomplete
-        aria-label="Actor"
-        placeholder="Any actor"
-        data={["local"]}
-        value={actor}
-        onChange={setActor}
-        onOptionSubmit={(next) => onChange({ actor: next })}
-        onBlur={() => onChange({ actor: actor || undefined })}
-        onKeyDown={(event) => {
-          if (event.key === "Enter") onChange({ actor: actor || undefined });
-        }}
-      />
+      <Actor key={shown.actor ?? ""} value={shown.actor ?? ""} onChange={(actor) => onChange({ actor: actor || undefined })} />
     </search>
+  );
+}
+
+/** Asked for when it is typed to its end: the server knows whole names. */
+function Actor({ value, onChange }: { value: string; onChange: (actor: string) => void }) {
+  const [draft, setDraft] = useState(value);
+  const ask = () => {
+    if (draft !== value) onChange(draft);
+  };
+  return (
+    <Autocomplete
+      aria-label="Actor"
+      placeholder="Any actor"
+      data={["local"]}
+      value={draft}
+      onChange={setDraft}
+      onOptionSubmit={onChange}
+      onBlur={ask}
+      onKeyDown={(event) => {
+        if (event.key === "Enter") ask();
+      }}
+    />
   );
 }

@@ -5,7 +5,7 @@ import { IconFilterOff, IconPlayerPlay, IconPlugConnectedX } from "@tabler/icons
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { Link, useSearchParams } from "react-router";
-import { ENDED, newestRunsQuery, type RunFilters, runsQuery } from "../api/queries.ts";
+import { ENDED, newestRunsQuery, runsQuery } from "../api/queries.ts";
 import { Empty } from "../parts/Empty.tsx";
 import { count } from "../parts/format.ts";
 import { Page } from "../parts/Page.tsx";
@@ -20,16 +20,16 @@ import { Views } from "./Views.tsx";
 export function Component() {
   useTitle("Runs");
   const [params, setParams] = useSearchParams();
-  const shown = readParams(params);
-  const { text, ...filters } = shown;
-  const asked = useMemo<RunFilters>(() => ({ ...filters }), [JSON.stringify(filters)]); // oxlint-disable-line react/exhaustive-deps -- by content
+  const search = params.toString();
+  const shown = useMemo(() => readParams(new URLSearchParams(search)), [search]);
+  const { text: _, ...asked } = shown;
   const pages = useInfiniteQuery(runsQuery(asked));
   const newest = useQuery(newestRunsQuery(asked));
   const runs = useMemo(
     () => mergeRuns(pages.data?.pages.flatMap((page) => page.items) ?? [], newest.data?.items ?? []),
     [pages.data, newest.data],
   );
-  const visible = useMemo(() => matching(runs, shown), [runs, text, asked]); // oxlint-disable-line react/exhaustive-deps -- `shown` is made of these
+  const visible = useMemo(() => matching(runs, shown), [runs, shown]);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const cancellable = visible.filter((one) => chosen.has(one.run_id) && !ENDED.has(one.status));
   const error = newest.error ?? pages.error;
