@@ -327,6 +327,7 @@ def test_an_artifact_stays_in_the_run() -> None:
     imported = crew(one_agent(), one_task(output_file="/tmp/../{topic}.md"))
     assert of(imported)["tasks"][0]["file"] == "tmp/${{ inputs.topic }}.md"
     assert said(imported, "warning") == [("tasks.yaml", 5, "import.not_carried")]
+    assert "file" not in of(crew(one_agent(), one_task(output_file="/")))["tasks"][0]
 
 
 CODE = b"""\

@@ -369,6 +369,7 @@ async def test_a_script_plays_a_crew_without_a_key(tmp_path: Path, crew: Crew) -
         ({"manager": {"role": "Boss"}}, "a manager is for"),
         ({"tasks": [{"name": "t", "description": "d", "agent": "ada", "guardrail": "size(txt) > 1"}]}, "txt"),
         ({"tasks": [{"name": "t", "description": "d", "agent": "ada", "guardrail": {}}]}, "one of check, judge"),
+        ({"tasks": [{"name": "t", "description": "d", "agent": "ada", "file": "../x.md"}]}, "a plain relative name"),
         ({"tasks": []}, "at least 1"),
     ],
 )

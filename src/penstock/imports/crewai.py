@@ -36,7 +36,7 @@ def read_crewai(files: Mapping[str, bytes], name: str = "", process: str = "") -
 
     Codes of diagnostics: import.missing_file, several, unreadable, missing_key, unknown_key, type, unbound_task,
     unknown_agent, unknown_task, bad_name, unknown_model, secret (errors, but for the model); import.not_carried (warning: it
-    means something that is said in another way here), import.tool, guardrail, order (warnings), import.not_needed (info).
+    means something that is said in another way here), import.tool, guardrail, code (warnings), import.not_needed (info).
     """
     found: list[Diagnostic] = []
     agents, tasks, beside = _choose(files, found)
@@ -227,8 +227,9 @@ class _Reader:
             message = "tasks go one after the other, so that a crash repeats at most one call"
             hint = "crews that are to go side by side are nodes of their own"
             file.add("import.not_carried", f"{at}/async_execution", message, hint, "warning")
-        if (path := self._text(file, given, "output_file", at)) is not None:
-            out["file"] = self._file(path, f"{at}/output_file")
+        path = self._text(file, given, "output_file", at)
+        if path is not None and (plain := self._file(path, f"{at}/output_file")):
+            out["file"] = plain
         if guardrails := self._guardrails(given, at):
             out["guardrail"] = guardrails
         if isinstance(given.get("name"), str) and given["name"] != name:

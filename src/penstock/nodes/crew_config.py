@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ..engine.expr import ExpressionError, compile_expression
 from .agent_tools import ToolChoice
@@ -77,6 +77,14 @@ def _guardrails(value: Any) -> Any:
     return [{"check": one} if isinstance(one, str) else one for one in given]
 
 
+def _file(value: str | None) -> str | None:
+    """Said before anything is paid for; what an expression gives is looked at when it is known."""
+    parts = value.split("/") if value is not None and "${{" not in value else ["x"]
+    if any(part in ("", ".", "..") for part in parts):
+        raise ValueError("an artifact has a plain relative name, such as report.md")
+    return value
+
+
 class Task(BaseModel):
     """Something for a crew to do."""
 
@@ -100,7 +108,9 @@ class Task(BaseModel):
         False, description="Whether a person looks at the result, and may send it back with a comment."
     )
     markdown: bool = Field(False, description="Whether the result is to be Markdown.")
-    file: str | None = Field(None, description="An artifact that the result is written to, such as report.md.")
+    file: Annotated[str | None, AfterValidator(_file)] = Field(
+        None, description="An artifact that the result is written to, such as report.md."
+    )
     max_turns: int | None = Field(
         None, ge=1, le=200, description="How often the model may be asked; by default the agent's."
     )
