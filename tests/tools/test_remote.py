@@ -674,6 +674,37 @@ async def test_an_order_whose_only_worker_has_left_was_never_taken(house: House)
     assert await leftovers(house) == []
 
 
+async def test_an_envelope_that_lay_unread_is_not_acted_on(house: House) -> None:
+    """It is good still, but the order is somebody else's by now: the worker asks before it begins."""
+    desk, marked = house.core.desk, house.folder / "marked"
+    order, _ = await desk.order(GROUP, AUDIENCE, "marks_and_dies", {"path": str(marked)}, 60, None)
+    stale, _ = await desk.deliver(order, "pull", desk.lease)
+    await desk.withdraw(order)
+    handed = [stale]
+
+    async def claim(_: Request) -> Response:
+        if handed:
+            return JSONResponse({"envelope": handed.pop(), "lease": 30})
+        return JSONResponse({"code": "worker.bad_token"}, 401)
+
+    async def on(request: Request) -> Response:
+        headers = {"Authorization": request.headers.get("authorization", "")}
+        async with httpx2.AsyncClient() as client:
+            answer = await client.request(request.method, f"{house.url}{request.url.path}", headers=headers)
+        return Response(answer.content, answer.status_code, media_type=answer.headers["content-type"])
+
+    routes = [Route("/api/v1/work/claim", claim, methods=["POST"]), Route("/{rest:path}", on, methods=["GET", "POST"])]
+    real, front = house.url, await house.stack.enter_async_context(web(Starlette(routes=routes)))
+    house.url = front
+    bench = await house.bench()
+    house.url = real
+    with pytest.raises(StepFailed) as ended:
+        await Puller(bench, "any", 1).run()
+    assert ended.value.code == "worker.bad_token"
+    assert handed == []
+    assert not marked.exists()
+
+
 async def test_what_has_ended_is_swept(house: House) -> None:
     desk, now = house.core.desk, time.time()
     await house.core.registry.put("system", "nonces", "old", {"expires": now - 100})
