@@ -61,6 +61,7 @@ class TestTheDocuments:
         listed = shell("workflows", "ls")
         assert listed.code == 0, listed.err
         assert [name for name in SAMPLES if f"{name} " not in listed.out] == []
+        assert "Research crew (comes with Penstock)" in listed.out
         running, url = shell.up()
         slugs = [one["slug"] for one in api(url, "/workflows?limit=50")["items"]]
         form = api(url, "/workflows/learn-agentic-ai/schema")

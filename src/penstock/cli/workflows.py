@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,7 @@ from urllib.parse import quote
 from ..errors import Invalid, NotFound, PenstockError
 from . import failures
 from .documents import means_file, packaged, read_file
-from .link import Link
+from .link import Link, Text
 from .runs import age, more
 from .terminal import console, out, out_json, printable, say, status_text, table
 
@@ -33,10 +34,17 @@ async def ls(link: Link, filters: dict[str, Any], json: bool) -> int | None:
     ]
     if filters.get("cursor") is None and not filters.get("search"):
         known = {row[0] for row in rows}
-        rows += [(slug, "(comes with Penstock)", "", "", "") for slug in packaged() if slug not in known]
+        others = {slug: text for slug, text in packaged().items() if slug not in known}
+        rows += [(slug, f"{_title(text)} (comes with Penstock)", "", "", "") for slug, text in sorted(others.items())]
     table(("WORKFLOW", "TITLE", "VERSION", "CHANGED", "LAST RUN"), rows, "no workflows")
     more(answer)
     return None
+
+
+def _title(text: Text) -> str:
+    """Of a workflow that comes with Penstock, without reading all of it: its title stands on a line of its own."""
+    found = re.search(rb"^title: (.+)$", text.content, re.MULTILINE)
+    return found[1].decode() if found else text.source
 
 
 async def apply(link: Link, files: list[str], publish: bool) -> int | None:
