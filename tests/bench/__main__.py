@@ -22,7 +22,7 @@ import httpx2
 import orjson
 import uvloop
 
-from . import workloads
+from . import tools, workloads
 
 FIRST = """
 import asyncio, sys, penstock
@@ -156,7 +156,31 @@ def load(folder: Path) -> None:
         say(f"{runs} runs submitted at once: {name}", value, "")
 
 
-BENCHES = {"embedded": embedded, "http": over_http, "history": history, "start": start, "memory": memory, "load": load}
+def calls(folder: Path) -> None:
+    async def use(p: Any) -> None:
+        with tools.started("one") as urls:
+            took = await tools.w8(p, urls[0])
+        say("W8 a tool step on a warm server, without the call", took["ours"], "ms", "< 3")
+        say("W8 the call alone, by the SDK's client", took["call"], "ms")
+
+    async def listing() -> None:
+        with tools.started(*map(str, range(20))) as urls:
+            count, took = await tools.list_all(urls)
+        say(f"W8 listing {count} tools of {len(urls)} servers", took, "ms", "< 50")
+
+    uvloop.run(workloads.opened(folder / "tools", use))
+    uvloop.run(listing())
+
+
+BENCHES = {
+    "embedded": embedded,
+    "http": over_http,
+    "history": history,
+    "start": start,
+    "memory": memory,
+    "load": load,
+    "tools": calls,
+}
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 from tests.nodes.stub import Step
 
-from penstock.errors import Invalid, NotFound, Unavailable
+from penstock.errors import Invalid, NotFound, Refused, Unavailable
 from penstock.nodes.tool import Tool, ToolConfig
 from penstock.ports import NodeKind
 from penstock.tools.config import ServerConfig
@@ -82,3 +82,53 @@ async def test_wrong_names_and_arguments_are_refused_before_any_call(servers: Se
         with pytest.raises(error):
             await Tool(servers).run(step, config)
         assert "call" not in step.kept
+
+
+async def test_policies_are_asked_round_the_call(servers: Servers, tmp_path: Path) -> None:
+    deny = {"name": "no-count", "on": ["tool.call"], "when": "call.tool == 'count'", "then": "deny"}
+    step = Step(tmp_path, policies=[deny])
+    with pytest.raises(Refused) as caught:
+        await Tool(servers).run(step, ToolConfig(server="odd", tool="count"))
+    assert caught.value.code == "policy.denied"
+    assert "call" not in step.kept
+    allowed = await Tool(servers).run(Step(tmp_path, policies=[deny]), ToolConfig(server="odd", tool="whoami"))
+    assert allowed.output["pid"]
+
+
+async def test_policies_know_what_a_tool_touches(tmp_path: Path) -> None:
+    config = ServerConfig(name="odd", command=sys.executable, args=[ODD, "serve"], tools={"count": {"sends_out": True}})
+    pool = Servers([config], builtin=False)
+    try:
+        deny = {"name": "stay", "on": ["tool.call"], "when": "touched.sends", "then": "deny"}
+        with pytest.raises(Refused):
+            await Tool(pool).run(Step(tmp_path, policies=[deny]), ToolConfig(server="odd", tool="count"))
+        assert (await Tool(pool).run(Step(tmp_path, policies=[deny]), ToolConfig(server="odd", tool="whoami"))).output
+    finally:
+        await pool.aclose()
+
+
+async def test_a_choice_is_kept_and_replayed_whatever_the_servers_are_like_then(tmp_path: Path) -> None:
+    def config(name: str, priority: int) -> ServerConfig:
+        env = {"ODD_NAME": name}
+        return ServerConfig(
+            name=name,
+            command=sys.executable,
+            args=[ODD, "serve"],
+            env=env,
+            priority=priority,
+            capabilities={"a.look": "look"},
+        )
+
+    trace = {"path": str(tmp_path / "trace")}
+    pool = Servers([config("first", 5), config("second", 1)], builtin=False)
+    try:
+        asked = ToolConfig(capabilities=["a.look"], arguments=trace)
+        before = Step(tmp_path)
+        assert (await Tool(pool).run(before, asked)).output == {"name": "first"}
+        pool.replace([config("first", 1), config("second", 5)])
+        again = Step(tmp_path, kept=before.kept, attempt=2)
+        assert (await Tool(pool).run(again, asked)).output == {"name": "first"}, "as it was chosen"
+        assert not [fact for fact in again.said if fact.kind == "route.chosen"]
+        assert (await Tool(pool).run(Step(tmp_path), asked)).output == {"name": "second"}
+    finally:
+        await pool.aclose()

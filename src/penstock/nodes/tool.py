@@ -2,7 +2,7 @@
 
 The document says what is needed (a capability) or who does it (a server and a tool). The router decides, the journal says why
 (`route.chosen`), and the decision is kept: replayed, it is the same. A call of a tool that only reads may be made again after a
-crash; any other is kept the moment it returns and never made twice.
+crash; any other is kept the moment it returns and never made twice. The policies of the run's group are asked before and after it.
 
 When the chosen server is gone, another that offers the same does it, if that can do no harm: when the call never got there, or
 when the tool only reads or may be repeated. Any other call may have had its effect, so it fails by name, and the step's retry makes
@@ -90,7 +90,7 @@ class Tool:
                 route = await router.another(route, error)
 
     async def _result(self, step: StepContext, config: ToolConfig, route: Route, router: Router) -> Any:
-        async def call(arguments: dict[str, Any]) -> Any:
+        async def make(arguments: dict[str, Any]) -> Any:
             return await self._servers.call(
                 route.server,
                 route.tool,
@@ -102,9 +102,9 @@ class Tool:
                 insist=route.alone,
             )
 
-        about = {"tool": route.tool, "server": route.server}
+        call = {"server": route.server, "tool": route.tool}
         touches = self._servers.manifest(route.server, route.tool, step.group)
-        return await call_tool(step, "call", about, config.arguments, call, touches, keep=not route.reads)
+        return await call_tool(step, "call", call, config.arguments, make, touches, keep=not route.reads)
 
 
 def _patience(config: ToolConfig) -> float:
