@@ -119,6 +119,7 @@ class Toolbox:
 
     async def _list(self, group: str, choices: list[ToolChoice]) -> list[dict[str, Any]]:
         out: list[dict[str, Any]] = []
+        await self._servers.fresh(group)
         for choice in choices:
             if choice.server and not choice.tool and not choice.capabilities:
                 server = self._servers.config(choice.server, group).name

@@ -282,6 +282,7 @@ class Servers:
 
     async def tools(self, server: str, group: str = DEFAULT, again: bool = False, met: Met | None = None) -> list[Tool]:
         """The server's tools; `again` asks for them although they are known. Raises NotFound `tool.no_server`, Unavailable."""
+        await self.fresh(group)
         standing = self.standing(server, group)
         link = self._links.get((group, standing.config.name))
         if not again and link is not None and not link.session.closed and link.session.listed is not None:
@@ -340,6 +341,7 @@ class Servers:
         or that may be repeated, is made once more over a new one if `insist`; any other fails. `session.Unreached` and
         `session.Repeatable` say that it may be made elsewhere.
         """
+        await self.fresh(group)
         standing = self.standing(server, group)
         limit = standing.config.timeout_seconds if seconds is None else seconds
         await self._turn(standing, limit)
