@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
+from .engine.expr import escape
 from .engine.tokens import nearest
 from .engine.workflow import Workflow
 from .errors import Invalid, NotFound, Problem
@@ -22,6 +23,9 @@ from .ports import Vault, Workflows
 from .tools.config import same_spelling
 from .tools.registry import Servers
 
+NAMING = frozenset(
+    {"tools", "tasks", "manager", "guardrail"}
+)  # where an agent or a crew names functions, besides `agents`
 Check = Callable[[Workflow, str], Awaitable[list[Problem]]]  # (workflow, group): what it found
 
 
@@ -96,19 +100,40 @@ def secrets_exist(vault: Vault) -> Check:
 
 
 async def functions_exist(workflow: Workflow, group: str) -> list[Problem]:
-    """Functions that `function` and `plan` steps name are registered in this process or installed."""
+    """Functions that are named, as what a step calls, as a tool or as a guardrail, are registered in this process or installed."""
     problems: list[Problem] = []
     known: list[str] | None = None
-    for kind, at, config in _configs(workflow):
-        name = config.get("function")
-        if kind not in ("function", "plan") or not isinstance(name, str):
-            continue
+    for name, at in _functions(workflow):
         known = function.names() if known is None else known
         if name not in known:
             near = nearest(name, known)
             hint = f"did you mean {near!r}?" if near else "register it with @penstock.function, or install it"
             problems.append(Problem("function.unknown", f"there is no function {name!r}", f"{at}/function", hint))
     return problems
+
+
+def _functions(workflow: Workflow) -> Iterator[tuple[str, str]]:
+    """(name, pointer of the mapping that names it) of each function that is written out."""
+    for node in workflow.nodes.values():
+        config = workflow.document["nodes"].get(node.name, {}).get("with")
+        if node.kind in ("function", "plan", "agent", "crew"):
+            deep = node.kind in ("agent", "crew")
+            yield from _named(config, f"/nodes/{node.name}/with", deep)
+
+
+def _named(value: Any, at: str, deep: bool) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        name = value.get("function")
+        if isinstance(name, str) and not _has_expression(name):
+            yield name, at
+        if deep:
+            for key in (one for one in value if one in NAMING):
+                yield from _named(value[key], f"{at}/{key}", deep)
+            for key, one in (value.get("agents") or {}).items() if isinstance(value.get("agents"), dict) else ():
+                yield from _named(one, f"{at}/agents/{escape(key)}", deep)
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _named(one, f"{at}/{index}", deep)
 
 
 def capabilities_offered(servers: Servers) -> Check:

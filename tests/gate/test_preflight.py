@@ -92,3 +92,31 @@ async def test_what_is_put_right_is_found_right(tmp_path: Path) -> None:
         await p.apply(right)
         for mode, status in (("validate_only", "completed"), ("full_run", "completed")):
             assert (await p.wait(await p.gate.start(Request("right", mode=mode)))).status == status
+
+
+async def test_functions_of_agents_and_crews_are_looked_for_too(tmp_path: Path) -> None:
+    crew = {
+        "agents": {
+            "ada": {"role": "${{ inputs.who }}", "tools": [{"function": "gone"}, {"function": "preflight.double"}]}
+        },
+        "tasks": [
+            {
+                "name": "t",
+                "description": "${{ inputs.who }}",
+                "agent": "ada",
+                "guardrail": {"function": "preflight.doubel"},
+                "script": [{"call": {"function": "is no function"}}],
+            }
+        ],
+    }
+    agent = {"instructions": "x", "tools": [{"function": "lost"}]}
+    nodes = {"crew": {"kind": "crew", "with": crew}, "agent": {"kind": "agent", "with": agent}}
+    async with penstock.local(tmp_path) as p:
+        await p.apply({**WRONG, "nodes": nodes, "edges": []})
+        with pytest.raises(Invalid) as caught:
+            await p.start("wrong", {"who": "me"})
+    assert {(problem.code, problem.pointer) for problem in caught.value.problems} == {
+        ("function.unknown", "/nodes/crew/with/agents/ada/tools/0/function"),
+        ("function.unknown", "/nodes/crew/with/tasks/0/guardrail/function"),
+        ("function.unknown", "/nodes/agent/with/tools/0/function"),
+    }
