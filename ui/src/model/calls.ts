@@ -28,25 +28,22 @@ export interface Place {
   name: string;
 }
 
-const TASK = /^task:(.*?)\/(?=(?:model:|tool:|tools$|approval:|consent|answer|guard|delegate|task:|[a-z_-]+:))/s;
 const MODEL = /^model:(\d+)$/;
 const TOOL = /^tool:(\d+)\.(\d+):(.*)$/s;
+const OF_TASK = /^task:(.*)\/(model:\d+|tools|tool:\d+\.\d+:.*)$/s; // greedy: a task that was handed on has a call in its name
 
 /** What a key says about the call that was kept under it. */
 export function placeOf(key: string): Place {
-  let task: string | null = null;
-  let name = key;
-  for (let match = TASK.exec(name); match !== null; match = TASK.exec(name)) {
-    task = match[1]!;
-    name = name.slice(match[0].length);
-  }
+  const within = OF_TASK.exec(key) ?? /^task:(.*)\/([^/]*)$/s.exec(key);
+  const task = within?.[1] ?? null;
+  const name = within?.[2] ?? key;
   const model = MODEL.exec(name);
   if (model !== null) return { task, name, what: "model", turn: Number(model[1]), number: null, id: null };
   const tool = TOOL.exec(name);
   if (tool !== null) {
     return { task, name, what: "tool", turn: Number(tool[1]), number: Number(tool[2]), id: tool[3]! };
   }
-  const what = name === "tools" ? "tools" : /^(approval|consent)(:|$)/.test(name) ? "answer" : "other";
+  const what = name === "tools" ? "tools" : /(^|\/)(approval|consent|review)(:|$)/.test(key) ? "answer" : "other";
   return { task, name, what, turn: null, number: null, id: null };
 }
 
@@ -60,7 +57,7 @@ export function callsOf(step: StepView): Call[] {
     let label = place.name;
     let failed = false;
     if (place.what === "model") {
-      label = value?.["asked"] ?? value?.["model"] ?? "model";
+      label = String(value?.["asked"] ?? value?.["model"] ?? "model").replace(/:$/, "");
       for (const [n, call] of ((value?.["calls"] ?? []) as Fields[]).entries()) {
         asked.set(`${place.task}\n${place.turn}.${n + 1}`, call);
       }
@@ -69,7 +66,7 @@ export function callsOf(step: StepView): Call[] {
       failed = value?.["failed"] === true;
     } else if (place.what === "tools") label = "list of tools";
     else if (place.what === "answer") label = "answer of a person";
-    const agent = place.task === null ? null : (agents.get(place.task) ?? null);
+    const agent = place.task === null ? null : (agents.get(place.task) ?? (place.task.includes("/guardrail:") ? "guardrail" : null));
     return { kept, ...place, agent, label, failed };
   });
 }

@@ -59,22 +59,41 @@ export function conversations(step: StepView, whole: (digest: string) => any = (
   }));
 }
 
+/** What the model was told first: by the step, by a task of a crew, or by the one who handed the work on. */
 function beginning(step: StepView, task: string | null, agent: string | null): Message[] {
   const input = step.input as Fields | null;
   if (input === null || typeof input !== "object" || isPointer(input)) return [];
-  const who = (task === null ? input : (input["agents"]?.[agent ?? ""] ?? {})) as Fields;
-  const what = (task === null ? input : (list(input["tasks"]).find((one) => one["name"] === task) ?? {})) as Fields;
-  const lines = [who["role"] ? `You are ${who["role"]}.` : "", who["backstory"] ?? ""];
-  lines.push(who["goal"] ? `Your goal: ${who["goal"]}` : "");
-  const system = lines.filter((line) => String(line).trim()).join("\n");
-  const asked = what["instructions"] ?? what["description"] ?? "";
-  const expected = what["expected_output"] ? `Expected: ${what["expected_output"]}` : "";
-  const given = what["input"] === undefined || what["input"] === null ? "" : typeof what["input"] === "string" ? what["input"] : JSON.stringify(what["input"], null, 2);
-  const user = [asked, expected, given].filter((part) => String(part).trim()).join("\n\n");
+  const who = (task === null ? input : (input["agents"]?.[agent ?? ""] ?? input["manager"] ?? {})) as Fields;
+  const lines = [who["role"] ? `You are ${who["role"]}.` : "", who["backstory"] ?? "", who["goal"] ? `Your goal: ${who["goal"]}` : ""];
+  const system = lines.map((line) => String(line).trim()).filter(Boolean).join("\n\n");
+  const user = (task === null ? asked(input) : askedOfTask(step, input, task)).filter((part) => part.trim()).join("\n\n");
   const messages: Message[] = [];
   if (system) messages.push({ role: "system", text: system });
   if (user) messages.push({ role: "user", text: user });
   return messages;
+}
+
+function asked(input: Fields): string[] {
+  const given = input["input"];
+  return [String(input["instructions"] ?? ""), given === undefined || given === null ? "" : typeof given === "string" ? given : `\`\`\`json\n${JSON.stringify(given, null, 2)}\n\`\`\``];
+}
+
+function askedOfTask(step: StepView, input: Fields, task: string): string[] {
+  const tasks = list(input["tasks"]);
+  const at = tasks.findIndex((one) => one["name"] === task);
+  if (at < 0) {
+    const from = callsOf(step).find((call) => call.what === "model" && task.startsWith(`${call.task}/tool:${call.turn}.`));
+    const handed = list(from?.kept.value?.["calls"])[Number(/\/tool:\d+\.(\d+):/.exec(task)?.[1] ?? 1) - 1]?.["arguments"] as Fields | undefined;
+    return [String(handed?.["task"] ?? ""), handed?.["context"] ? `What you need to know:\n${handed["context"]}` : ""];
+  }
+  const one = tasks[at]!;
+  const before = list(one["context"]).length > 0 || Array.isArray(one["context"]) ? (one["context"] as unknown as string[]) : tasks.slice(0, at).map((other) => String(other["name"]));
+  return [
+    String(one["description"] ?? ""),
+    one["expected_output"] ? `What the result should be: ${one["expected_output"]}` : "",
+    one["markdown"] === true ? "Write the result in Markdown." : "",
+    before.length > 0 ? `What came of earlier tasks: ${before.join(", ")}` : "",
+  ];
 }
 
 function spoken(step: StepView, calls: Call[], whole: (digest: string) => any): Message[] {

@@ -63,7 +63,8 @@ function statusOf(view: RunView, id: string): string {
 
 function labelOf(edge: Fields): string {
   if (edge["default"] === true) return "otherwise";
-  return typeof edge["when"] === "string" ? edge["when"].replace(/^\$\{\{\s*|\s*\}\}$/g, "") : "";
+  if (typeof edge["when"] !== "string") return edge["gate"] ? "asks a person" : "";
+  return edge["when"].replace(/^\$\{\{\s*|\s*\}\}$/g, "").replaceAll(`nodes.${edge["from"]}.output.`, "");
 }
 
 function edgeState(view: RunView, source: string, target: string): GraphEdge["state"] {

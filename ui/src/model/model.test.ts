@@ -77,11 +77,11 @@ describe("the timeline", () => {
       [0, "step", "team", "scheduled"],
       [1, "agent", "scout", "completed"],
       [2, "task", "find", "completed"],
-      [3, "call", "scripted:", "completed"],
+      [3, "call", "scripted", "completed"],
       [3, "call", "search", "completed"],
       [1, "agent", "author", "scheduled"],
       [2, "task", "write", "scheduled"],
-      [3, "call", "scripted:", "completed"],
+      [3, "call", "scripted", "completed"],
     ]);
     const shut = rowsOf(view, (row) => (row === "agent:team#1:scout" ? false : undefined));
     expect(shut.map((row) => row.label)).not.toContain("search");
@@ -123,6 +123,8 @@ describe("calls and conversations", () => {
     ["tool:3.1:call-1", { task: null, what: "tool", turn: 3, number: 1, id: "call-1" }],
     ["task:Find it/model:2", { task: "Find it", what: "model", turn: 2 }],
     ["task:a/b/tool:1.2:x/y", { task: "a/b", what: "tool", turn: 1, number: 2, id: "x/y" }],
+    ["task:write/tool:3.1:id/model:1", { task: "write/tool:3.1:id", what: "model", turn: 1 }],
+    ["task:write/tool:3.1:id/tool:2.1:other", { task: "write/tool:3.1:id", what: "tool", turn: 2, id: "other" }],
     ["tools", { task: null, what: "tools" }],
     ["approval:tool:1.1:x", { what: "answer" }],
     ["whatever", { what: "other", name: "whatever" }],
@@ -137,7 +139,7 @@ describe("calls and conversations", () => {
     expect(talk!.messages[1]).toMatchObject({ text: "Explain penstock" });
     expect(talk!.messages[3]).toMatchObject({ name: "lookup", arguments: { word: "penstock" }, failed: false });
     expect(talk!.messages[4]).toMatchObject({ scripted: true, turn: 2 });
-    expect(callsOf(step).map((call) => call.label)).toEqual(["scripted:", "lookup", "scripted:"]);
+    expect(callsOf(step).map((call) => call.label)).toEqual(["scripted", "lookup", "scripted"]);
   });
 
   it("says where a big answer is, and shows it once it was fetched", () => {

@@ -59,7 +59,7 @@ export function rowsOf(view: RunView, isOpen: IsOpen = () => undefined): Row[] {
     let shown = true;
     if (many) {
       const id = `node:${name}`;
-      shown = isOpen(id) ?? node.list.length <= FEW;
+      shown = isOpen(id) ?? (node.list.length <= FEW || nodes.length === 1);
       rows.push({
         id, kind: "node", depth: 0, label: name, hint: counted(node.list), status: node.status, open: shown, size: node.list.length, step: null,
         steps: node.list, call: null, start: begun(node.list[0]!), end: finished(node.list), parent: null,
@@ -219,9 +219,14 @@ export function density(view: RunView, now: number, count: number): { busy: Floa
   return { busy, failed };
 }
 
-/** From the run's beginning to its end, or to now; never empty. */
+/**
+ * From the run's beginning to its end, or to now; never empty. While a run does nothing but wait, it is shown a little beyond
+ * the last thing that happened: a day of waiting must not make a line of all that went before.
+ */
 export function extent(view: RunView, now: number): Span {
-  const to = view.terminal ? Math.max(view.endedAt ?? view.updatedAt, view.updatedAt) : Math.max(now, view.updatedAt);
+  const last = Math.max(view.endedAt ?? 0, view.updatedAt);
+  const idle = view.terminal ? last : view.status === "waiting" || view.status === "paused" ? Math.min(now, last + (last - view.createdAt) / 4) : now;
+  const to = Math.max(idle, last);
   return { from: view.createdAt, to: Math.max(to, view.createdAt + 0.001) };
 }
 

@@ -33,8 +33,10 @@ export function Attempts({ step, now }: { step: StepView; now: number }) {
                   {attempt.delivery > 1 ? <span className={css.dim}> · sent {attempt.delivery}×</span> : null}
                 </Table.Td>
                 <Table.Td>
-                  <Status of={attempt.outcome ?? (attempt.startedAt === null ? "scheduled" : "running")} />
-                  {attempt.executor ? <span className={css.dim}> on {attempt.executor}</span> : null}
+                  <span className={css.how}>
+                    <Status of={attempt.outcome ?? (attempt.startedAt === null ? "scheduled" : "running")} />
+                    {attempt.executor ? <span className={css.dim}>on {attempt.executor}</span> : null}
+                  </span>
                   {attempt.error !== null ? (
                     <div className={css.error}>
                       {attempt.error["message"]} <code>{attempt.error["code"]}</code>

@@ -34,7 +34,7 @@ export function Head({ store, actions }: { store: RunStore; actions: ReactNode }
       </div>
       <dl className={css.facts}>
         <Fact name="Begun" title={dateTime(view.createdAt)}>
-          {ago(view.createdAt, now * 1000)}
+          {ago(view.createdAt)}
         </Fact>
         <Fact name={view.terminal ? "Took" : "Running for"} title={view.endedAt === null ? undefined : `until ${dateTime(view.endedAt)}`}>
           {duration(took)}

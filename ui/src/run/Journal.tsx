@@ -5,7 +5,7 @@ import { Button, CloseButton, Group, MultiSelect, TextInput } from "@mantine/cor
 import { useDebouncedCallback } from "@mantine/hooks";
 import { IconArrowDown, IconCopy, IconGitFork, IconLink, IconListSearch, IconRoute2, IconSearch } from "@tabler/icons-react";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
+import { type KeyboardEvent, memo, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { type JournalEvent, stepsOf } from "../model/events.ts";
 import { filtered, toneOf, wordsOf } from "../model/journal.ts";
 import { clock, dateTime, duration } from "../parts/format.ts";
@@ -54,6 +54,13 @@ export default function Journal({ store, place, move }: TabProps) {
     virtual.scrollToIndex(index, { align: "center" });
   }, [events, virtual]);
 
+  const toggle = useCallback(
+    (index: number, seq: number, to: boolean) => {
+      setAt(index);
+      move({ seq: to ? seq : null }, { replace: true });
+    },
+    [move],
+  );
   const go = (index: number) => {
     const to = Math.max(0, Math.min(events.length - 1, index));
     setAt(to);
@@ -147,10 +154,8 @@ export default function Journal({ store, place, move }: TabProps) {
                     open={open}
                     first={item.index === at}
                     origin={view.createdAt}
-                    onToggle={() => {
-                      setAt(item.index);
-                      move({ seq: open ? null : event.seq }, { replace: true });
-                    }}
+                    index={item.index}
+                    toggle={toggle}
                   />
                   {open ? (
                     <div className={css.details}>
@@ -188,10 +193,19 @@ export default function Journal({ store, place, move }: TabProps) {
   );
 }
 
-function EventLine({ event, open, first, origin, onToggle }: { event: JournalEvent; open: boolean; first: boolean; origin: number; onToggle: () => void }) {
+interface EventLineProps {
+  event: JournalEvent;
+  index: number;
+  open: boolean;
+  first: boolean;
+  origin: number;
+  toggle: (index: number, seq: number, open: boolean) => void;
+}
+
+const EventLine = memo(function EventLine({ event, index, open, first, origin, toggle }: EventLineProps) {
   const steps = stepsOf(event);
   return (
-    <button type="button" className={css.line} tabIndex={first ? 0 : -1} aria-expanded={open} onClick={onToggle}>
+    <button type="button" className={css.line} tabIndex={first ? 0 : -1} aria-expanded={open} onClick={() => toggle(index, event.seq, !open)}>
       <span className={css.seq}>{event.seq}</span>
       <span className={css.time} title={dateTime(event.at)}>
         <span>{clock(event.at)}</span> <span className={css.since}>+{duration(Math.max(0, event.at - origin))}</span>
@@ -203,7 +217,7 @@ function EventLine({ event, open, first, origin, onToggle }: { event: JournalEve
       <span className={css.words}>{wordsOf(event)}</span>
     </button>
   );
-}
+});
 
 function Tool({ icon, label, onClick }: { icon: React.ReactNode; label: string; onClick: () => void }) {
   return (

@@ -7,6 +7,7 @@ import { api } from "../api/client.ts";
 import { ApiError } from "../api/problem.ts";
 import { type Fields, placeId } from "../model/events.ts";
 import type { StepView } from "../model/view.ts";
+import { check, initial, tidy, type Value } from "../form/schema.ts";
 import { dateTime, duration } from "../parts/format.ts";
 import { Problem } from "../parts/Problem.tsx";
 import { announce } from "../shell/announce.tsx";
@@ -16,7 +17,7 @@ import css from "./Questions.module.css";
 import type { RunStore } from "./store.ts";
 
 const Markdown = lazy(() => import("./Markdown.tsx"));
-const AnswerFields = lazy(() => import("./AnswerFields.tsx"));
+const SchemaForm = lazy(async () => ({ default: (await import("../form/SchemaForm.tsx")).SchemaForm }));
 
 export function Questions({ store }: { store: RunStore }) {
   const open = store.view.questions();
@@ -35,13 +36,16 @@ export function Question({ store, step }: { store: RunStore; step: StepView }) {
   const title = useId();
   const act = useAct();
   const [comment, setComment] = useState("");
-  const [fields, setFields] = useState<Fields>(() => defaults(ask["fields"]));
+  const [fields, setFields] = useState<Value>(() => (ask["fields"] ? initial(ask["fields"], ask["fields"]) : undefined));
+  const [tried, setTried] = useState(false);
   const [chosen, setChosen] = useState<string | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
   const now = useNow(store, step.until !== null);
   const choices: string[] = Array.isArray(ask["choices"]) ? ask["choices"] : ["approve", "reject"];
   const rule: string = ask["comment"] ?? "optional";
   const needs = (choice: string) => rule === "required" || (rule === "on_reject" && choice === "reject");
+  const needsFields = (choice: string) => choice !== "reject";
+  const mistakes = (error?.errors ?? []).map((one) => ({ pointer: one.pointer.replace(/^\/fields/, ""), message: one.message }));
   const missing = chosen !== null && needs(chosen) && comment.trim() === "";
   const decide = (decision: string) => {
     setChosen(decision);
@@ -50,10 +54,18 @@ export function Question({ store, step }: { store: RunStore; step: StepView }) {
       document.getElementById(`${title}-comment`)?.focus();
       return;
     }
+    setTried(true);
+    const given = tidy(fields) ?? {};
+    const wrong = ask["fields"] && needsFields(decision) ? check(ask["fields"], given, ask["fields"]) : [];
+    if (wrong.length > 0) {
+      announce(wrong[0]!.message);
+      void import("../form/SchemaForm.tsx").then(({ focusOn }) => focusOn(wrong[0]!.pointer));
+      return;
+    }
     setError(null);
     void act.go("Answer", async () => {
       try {
-        const body = { decision, comment: comment.trim() || null, fields: ask["fields"] ? fields : null };
+        const body = { decision, comment: comment.trim() || null, fields: ask["fields"] ? (given as Fields) : null };
         await api.post("/approvals/{id}", { path: { id: placeId(store.runId, step.id) }, body, idempotencyKey: true });
         announce(`Answered: ${decision}`);
       } catch (caught) {
@@ -64,7 +76,7 @@ export function Question({ store, step }: { store: RunStore; step: StepView }) {
     });
   };
   return (
-    <section className={css.question} aria-labelledby={title}>
+    <section className={css.question} aria-labelledby={title} data-question>
       <div className={css.head}>
         <IconHelpHexagon size={20} aria-hidden className={css.icon} />
         <h2 id={title}>{ask["title"] ?? "A person has to decide"}</h2>
@@ -87,7 +99,7 @@ export function Question({ store, step }: { store: RunStore; step: StepView }) {
       ) : null}
       {ask["fields"] ? (
         <Suspense>
-          <AnswerFields schema={ask["fields"]} value={fields} onChange={setFields} errors={error?.errors ?? []} />
+          <SchemaForm schema={ask["fields"]} value={fields} onChange={setFields} mistakes={mistakes} showAll={tried} />
         </Suspense>
       ) : null}
       <div className={css.answer}>
@@ -121,13 +133,4 @@ export function Question({ store, step }: { store: RunStore; step: StepView }) {
       {error !== null ? <Problem error={error} title="This answer does not fit" /> : null}
     </section>
   );
-}
-
-function defaults(schema: Fields | undefined): Fields {
-  const out: Fields = {};
-  for (const [name, part] of Object.entries((schema?.["properties"] ?? {}) as Record<string, Fields>)) {
-    if (part["default"] !== undefined) out[name] = part["default"];
-    else if (part["type"] === "boolean") out[name] = false;
-  }
-  return out;
 }

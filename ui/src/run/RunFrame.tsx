@@ -95,19 +95,10 @@ export function RunFrame() {
           </aside>
         ) : null}
       </div>
-      {wide ? null : (
-        <Drawer
-          opened={panel !== null}
-          onClose={closePanel}
-          position="right"
-          size="100%"
-          withCloseButton={false}
-          padding={0}
-          aria-label={`Step ${place.step ?? ""}`}
-          transitionProps={{ duration: 0 }}
-        >
-          {panel}
-        </Drawer>
+      {wide || panel === null ? null : (
+        <Drawer.Root opened onClose={closePanel} position="right" size="100%" padding={0} transitionProps={{ duration: 0 }}>
+          <Drawer.Content aria-label={`Step ${place.step}`}>{panel}</Drawer.Content>
+        </Drawer.Root>
       )}
     </div>
   );
@@ -151,12 +142,14 @@ function Connection({ store }: { store: RunStore }) {
   );
 }
 
+const WARN = { title: css.warn ?? "", icon: css.warn ?? "" };
+
 /** How it ended badly, or why it stands still, and what may be done. */
 function Outcome({ store, move }: { store: RunStore; move: Move }) {
   const { view } = store;
   if (view.ending !== null) {
     return (
-      <Alert color="yellow" variant="light" icon={<IconAlertTriangle size={18} />} title={`It will be ${view.ending}`} p="sm">
+      <Alert color="yellow" variant="light" classNames={WARN} icon={<IconAlertTriangle size={18} />} title={`It will be ${view.ending}`} p="sm">
         The steps that are under way are being stopped. {why(view.error)}
       </Alert>
     );
@@ -180,6 +173,7 @@ function Outcome({ store, move }: { store: RunStore; move: Move }) {
   return (
     <Alert
       color={view.status === "paused" ? "yellow" : "red"}
+      {...(view.status === "paused" ? { classNames: WARN } : {})}
       variant="light"
       icon={<IconAlertTriangle size={18} />}
       title={view.status === "paused" ? "It stands still until somebody mends this" : "It failed"}
@@ -205,7 +199,7 @@ function failing({ view }: RunStore): string | null {
   const named = view.error?.["step"];
   if (typeof named === "string" && view.steps.has(named)) return named;
   const status = view.status === "paused" ? "paused" : "failed";
-  return view.order.findLast((step) => step.status === status && step.error !== null)?.id ?? null;
+  return view.order.findLast((step) => step.status === status && step.error?.["code"] === view.error?.["code"] && step.error?.["message"] === view.error?.["message"])?.id ?? null;
 }
 
 function Refused({ store }: { store: RunStore }) {

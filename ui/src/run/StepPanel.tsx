@@ -17,7 +17,6 @@ import { Attempts } from "./Attempts.tsx";
 import { useNow } from "./hooks.ts";
 import { JsonTree } from "./JsonTree.tsx";
 import type { Move, Place } from "./place.ts";
-import { Question } from "./Questions.tsx";
 import { Reasons } from "./Reasons.tsx";
 import css from "./StepPanel.module.css";
 import type { RunStore } from "./store.ts";
@@ -148,7 +147,11 @@ function About({ store, step, move }: { store: RunStore; step: StepView; move: M
   const [editing, setEditing] = useState(false);
   return (
     <div className={css.stack}>
-      {step.status === "waiting" && step.ask !== null ? <Question store={store} step={step} /> : null}
+      {step.status === "waiting" && step.ask !== null ? (
+        <Button size="xs" className={css.fit ?? ""} onClick={() => toQuestion(move)}>
+          Answer: {step.ask["title"] ?? "a person has to decide"}
+        </Button>
+      ) : null}
       {step.error !== null ? (
         <div className={css.error} role="note" aria-label="Error">
           <p>{step.error["message"]}</p>
@@ -226,6 +229,16 @@ function About({ store, step, move }: { store: RunStore; step: StepView; move: M
       ) : null}
     </div>
   );
+}
+
+/** The question stands at the top of the page; on a narrow one the panel lies over it. */
+function toQuestion(move: Move): void {
+  move({ step: null, part: null });
+  setTimeout(() => {
+    const question = document.querySelector<HTMLElement>("[data-question]");
+    question?.scrollIntoView({ block: "nearest" });
+    question?.querySelector<HTMLElement>("input,textarea,button")?.focus();
+  });
 }
 
 function Input({ store, step }: { store: RunStore; step: StepView }) {

@@ -88,10 +88,13 @@ export class RunStore {
     this.#soon();
   }
 
-  /** A whole answer takes the place of its pieces. */
+  /** A whole answer takes the place of its pieces; pieces of the next one may be here already. */
   #hush(step: string, { kind, data }: RunEvent): void {
-    const key = typeof data["key"] === "string" ? data["key"] : "";
-    if (kind === "step.kept" ? placeOf(key).what === "model" : /^step\.(completed|failed|cancelled|scheduled|paused)$/.test(kind)) this.speech.delete(step);
+    const speech = this.speech.get(step);
+    if (speech === undefined) return;
+    const place = kind === "step.kept" ? placeOf(String(data["key"])) : null;
+    const whole = place?.what === "model" && (place.task !== speech.task || (place.turn ?? 0) >= speech.turn);
+    if (whole || /^step\.(completed|failed|cancelled|scheduled|paused)$/.test(kind)) this.speech.delete(step);
   }
 
   #hear(message: Record<string, unknown>): void {

@@ -30,13 +30,13 @@ export default function KnowledgeGraph({ graph, label }: { graph: Knowledge; lab
         ...cut.edges.map((edge, n) => ({ data: { id: `e${n}`, source: edge.source, target: edge.target, label: edge.label } })),
       ],
       style: [
-        { selector: "node", style: { "background-color": "data(color)", label: "data(label)", color: dark ? "#dde2e7" : "#1b2126", "font-size": 10, width: 18, height: 18, "text-valign": "bottom", "text-margin-y": 3, "min-zoomed-font-size": 7 } },
+        { selector: "node", style: { "background-color": "data(color)", label: "data(label)", color: dark ? "#dde2e7" : "#1b2126", "font-size": 12, width: 18, height: 18, "text-valign": "bottom", "text-margin-y": 3, "min-zoomed-font-size": 7 } },
         { selector: "edge", style: { width: 1, "line-color": dark ? "#4a5561" : "#c3cbd2", "target-arrow-color": dark ? "#4a5561" : "#c3cbd2", "target-arrow-shape": "triangle", "arrow-scale": 0.7, "curve-style": "bezier" } },
         { selector: "node:selected", style: { "border-width": 3, "border-color": dark ? "#5fcde0" : "#0b6a7c", width: 26, height: 26 } },
         { selector: "edge.near", style: { label: "data(label)", "font-size": 9, color: dark ? "#a3adb8" : "#545d66", "line-color": dark ? "#5fcde0" : "#0b6a7c", "target-arrow-color": dark ? "#5fcde0" : "#0b6a7c", "text-rotation": "autorotate", "text-background-color": dark ? "#232930" : "#ffffff", "text-background-opacity": 0.85 } },
         { selector: ".far", style: { opacity: 0.25 } },
       ],
-      layout: cut.nodes.length > 400 ? { name: "concentric", animate: false } : { name: "cose", animate: false, randomize: false, nodeDimensionsIncludeLabels: true, nodeRepulsion: () => 9000, idealEdgeLength: () => 70 },
+      layout: cut.nodes.length > 400 ? { name: "concentric", animate: false } : { name: "cose", animate: false, randomize: false, nodeDimensionsIncludeLabels: true, nodeRepulsion: () => 9000, idealEdgeLength: () => 70, componentSpacing: 40, padding: 20 },
       maxZoom: 3,
       minZoom: 0.05,
     });

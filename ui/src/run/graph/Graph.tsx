@@ -21,6 +21,7 @@ import { useLayout } from "./useLayout.ts";
 
 const WIDTH = 190;
 const HEIGHT = 62;
+const LETTER = 7; // pixels of a letter on an edge
 
 type FlowNode = Node<{ node: GraphNode; chosen: boolean; down: boolean }, "step">;
 
@@ -38,7 +39,7 @@ export default function Graph({ store, place, move }: TabProps) {
   const key = graph === null ? "" : `${narrow}:${graph.nodes.map((node) => node.id).join()}|${graph.edges.map((edge) => `${edge.source}>${edge.target}`).join()}`;
   const at = useLayout(key, () => ({
     nodes: (graph?.nodes ?? []).map((node) => ({ id: node.id, width: WIDTH, height: HEIGHT })),
-    edges: (graph?.edges ?? []).map((edge) => [edge.source, edge.target]),
+    edges: (graph?.edges ?? []).map((edge) => [edge.source, edge.target, short(edge.label).length * LETTER]),
     down: narrow,
   }));
   const chosen = place.step?.slice(0, place.step.indexOf("#")) ?? null;
@@ -49,7 +50,7 @@ export default function Graph({ store, place, move }: TabProps) {
     })) ?? [];
   const edges = (graph?.edges ?? []).map(
     (edge): Edge => ({
-        id: edge.id, source: edge.source, target: edge.target, label: edge.label.length > 40 ? `${edge.label.slice(0, 39)}…` : edge.label, focusable: false, selectable: false,
+        id: edge.id, source: edge.source, target: edge.target, label: short(edge.label), focusable: false, selectable: false,
         className: css[edge.state] ?? "", animated: edge.state === "open" && view.nodes.get(edge.source)?.status === "active",
         markerEnd: { type: MarkerType.ArrowClosed, color: edge.state === "taken" ? "var(--tone-good)" : "var(--mantine-color-dimmed)" },
         labelBgPadding: [5, 2], labelBgBorderRadius: 4,
@@ -95,6 +96,8 @@ export default function Graph({ store, place, move }: TabProps) {
     move({ step: step?.id ?? `${id}#1`, part: null });
   }
 }
+
+const short = (label: string) => (label.length > 32 ? `${label.slice(0, 31)}…` : label);
 
 const StepNode = memo(function StepNode({ data: { node, chosen, down } }: NodeProps<FlowNode>) {
   const { tone } = lookOf(node.status === "pending" ? "queued" : node.status);

@@ -12,7 +12,8 @@ export interface Box {
 export interface Asked {
   turn: number;
   nodes: Box[];
-  edges: [string, string][];
+  /** source, target, and the width of what is written on it */
+  edges: [string, string, number][];
   down: boolean;
 }
 
@@ -27,7 +28,7 @@ export function placed({ turn, nodes, edges, down }: Asked): Placed {
   graph.setGraph({ rankdir: down ? "TB" : "LR", nodesep: down ? 24 : 28, ranksep: down ? 48 : 72, marginx: 16, marginy: 16 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const node of nodes) graph.setNode(node.id, { width: node.width, height: node.height });
-  for (const [source, target] of edges) graph.setEdge(source, target);
+  for (const [source, target, width] of edges) graph.setEdge(source, target, width > 0 ? { width, height: 18, labelpos: "c" } : {});
   layout(graph);
   return {
     turn,

@@ -4,10 +4,15 @@ import { ticks } from "../../model/timeline.ts";
 import type { Span } from "../../model/timeline.ts";
 import css from "./Timeline.module.css";
 
+/** The marks of an axis of so many pixels, in seconds after the run's beginning. */
+export function marksOf(span: Span, origin: number, width: number): number[] {
+  return ticks(span.from - origin, span.to - origin, Math.max(2, Math.floor(width / 76)));
+}
+
 export function Axis({ span, origin, width }: { span: Span; origin: number; width: number }) {
   const from = span.from - origin;
   const to = span.to - origin;
-  const marks = ticks(from, to, Math.max(2, Math.floor(width / 90)));
+  const marks = marksOf(span, origin, width);
   const step = marks.length > 1 ? marks[1]! - marks[0]! : to - from;
   return (
     <div className={css.ticks} aria-hidden>

@@ -1,6 +1,7 @@
 // The whole run in a strip: how much went on when, where it failed, and which piece is shown. Drawing a piece with the mouse
 // zooms into it; its two ends are sliders for the keyboard.
 
+import { useComputedColorScheme } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
 import { type KeyboardEvent, type PointerEvent, useEffect, useRef, useState } from "react";
 import { density, type Span } from "../../model/timeline.ts";
@@ -74,12 +75,8 @@ export function Brush({ store, whole, span, zoom }: BrushProps) {
     >
       <Strip store={store} slices={Math.max(1, Math.floor(width / SLICE))} width={width} />
       <span className={css.window} style={{ left: `${Math.min(shown.from, shown.to) * 100}%`, width: `${Math.abs(shown.to - shown.from) * 100}%` }} />
-      {drawn === null ? (
-        <>
-          {slider("from")}
-          {slider("to")}
-        </>
-      ) : null}
+      {slider("from")}
+      {slider("to")}
     </div>
   );
 }
@@ -87,6 +84,7 @@ export function Brush({ store, whole, span, zoom }: BrushProps) {
 function Strip({ store, slices, width }: { store: RunStore; slices: number; width: number }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const version = useVersion(store);
+  const scheme = useComputedColorScheme("light");
   useEffect(() => {
     const element = canvas.current;
     const context = element?.getContext("2d");
@@ -96,15 +94,16 @@ function Strip({ store, slices, width }: { store: RunStore; slices: number; widt
     element.width = Math.round(width * scale);
     element.height = Math.round(height * scale);
     const style = getComputedStyle(element);
+    const [calm, bad] = [style.color, style.outlineColor]; // a canvas takes no light-dark(), but what has become of it
     const { busy, failed } = density(store.view, store.now(), slices);
     const most = busy.reduce((a, b) => Math.max(a, b), 1);
     const step = element.width / slices;
     for (let n = 0; n < slices; n++) {
       if (busy[n] === 0) continue;
       const tall = Math.max(3 * scale, Math.sqrt(busy[n]! / most) * (element.height - 6 * scale));
-      context.fillStyle = failed[n] ? style.getPropertyValue("--strip-bad") : style.getPropertyValue("--strip-busy");
+      context.fillStyle = failed[n] ? bad : calm;
       context.fillRect(n * step, element.height - tall, Math.max(1, step - scale), tall);
     }
-  }, [store, version, slices, width]);
+  }, [store, version, slices, width, scheme]);
   return <canvas ref={canvas} className={css.strip} aria-hidden />;
 }

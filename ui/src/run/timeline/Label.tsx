@@ -1,13 +1,12 @@
 // The left end of a row: its place in the tree, its state, its name, and how long it took.
 
 import { IconChecklist, IconChevronDown, IconChevronRight, IconRobot, IconSparkles, IconTool, IconUserCheck, IconPointFilled } from "@tabler/icons-react";
-import { memo } from "react";
 import type { Row } from "../../model/timeline.ts";
 import { duration } from "../../parts/format.ts";
 import { Status } from "../../parts/Status.tsx";
 import css from "./Timeline.module.css";
 
-export const Label = memo(function Label({ row, now, toggle }: { row: Row; now: number; toggle: () => void }) {
+export function Label({ row, now, toggle }: { row: Row; now: number; toggle: () => void }) {
   const took = (row.end ?? now) - row.start;
   return (
     <div className={css.label} style={{ paddingLeft: `${0.35 + row.depth * 0.9}rem` }}>
@@ -33,7 +32,7 @@ export const Label = memo(function Label({ row, now, toggle }: { row: Row; now: 
       <span className={css.took}>{duration(took)}</span>
     </div>
   );
-});
+}
 
 function Mark({ row }: { row: Row }) {
   const what = row.kind === "call" ? row.call!.what : row.kind;
