@@ -126,7 +126,7 @@ def types(document: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder) / "openapi.json", Path(folder) / "schema.d.ts"
         source.write_bytes(document)
-        flags = ["--alphabetize", "--root-types", "--root-types-no-schema-prefix"]
+        flags = ["--alphabetize", "--root-types", "--root-types-no-schema-prefix", "--default-non-nullable=false"]
         run([tool("openapi-typescript"), source, "-o", out, *flags])
         mark = f"{MARK}{hashlib.sha256(document).hexdigest()}\n"
         (HERE / TYPES).write_text(mark + out.read_text(encoding="utf-8"), encoding="utf-8")

@@ -93,7 +93,7 @@ function Starter({ slug, version, schema, document: workflow, given, mode: befor
   const body = JSON.stringify(bodyOf(wanted));
   const key = useMemo(() => newKeyFor(body), [body]);
   const start = useMutation({
-    mutationFn: () => api.post("/runs", { body: bodyOf(wanted) as never, idempotencyKey: key }),
+    mutationFn: () => api.post("/runs", { body: bodyOf(wanted), idempotencyKey: key }),
     onSuccess: (run) => {
       void client.invalidateQueries({ queryKey: keys.runs });
       void client.invalidateQueries({ queryKey: keys.workflows });

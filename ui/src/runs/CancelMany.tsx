@@ -26,7 +26,7 @@ export function CancelMany({ runs, onDone }: { runs: readonly RunItem[]; onDone:
       const work = async () => {
         for (let run = left.pop(); run; run = left.pop())
           try {
-            await api.post("/runs/{run_id}/cancel", { path: { run_id: run.run_id }, body: { reason: reason || null } as never });
+            await api.post("/runs/{run_id}/cancel", { path: { run_id: run.run_id }, body: { reason: reason || null } });
           } catch (error) {
             failed.push(error);
           }
