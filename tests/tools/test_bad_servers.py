@@ -15,6 +15,7 @@ from tests.tools.conftest import ODD, odd, started
 from penstock.errors import Invalid, NotFound, PenstockError, Unavailable
 from penstock.tools.config import ServerConfig
 from penstock.tools.registry import Servers
+from penstock.tools.routing import Wanted
 
 pytestmark = pytest.mark.anyio
 
@@ -179,6 +180,14 @@ class TestProbes:
             await servers.probe_due()
             assert servers.standing("odd").health == "unknown"
             assert servers._links == {}
+
+    async def test_one_that_declares_nothing_is_not_started_while_another_does_it(self) -> None:
+        async with pool(odd("silent", name="mute"), odd(name="open", capabilities={"a.b": "echo"})) as servers:
+            assert (await servers.resolve(["a.b"]))[0].name == "open"
+            assert servers._links == {}
+            ranked = await servers.discovery.ranked(Wanted(("a.b",)), "default", {})
+            assert [(one.server, one.score > 0) for one in ranked] == [("open", True), ("mute", False)]
+            assert ranked[1].reason == "not asked what it offers: another does it"
 
     async def test_one_slow_server_delays_nobody(self) -> None:
         slow = odd("silent", name="slow", start_timeout_seconds=PATIENCE * 10)

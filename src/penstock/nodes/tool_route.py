@@ -17,6 +17,7 @@ from ..ports import StepContext, Wait
 from ..tools.client import Tool as RemoteTool
 from ..tools.registry import Servers
 from ..tools.routing import Candidate, Wanted, shown
+from ..tools.session import Unreached
 
 PROMPT = 1.5  # seconds for a known server to be reached while others could do it
 ALLOW, DENY = "allow", "deny"
@@ -126,7 +127,7 @@ class Router:
                 return await self._servers.tool(best.server, best.tool, self._step.group, self.met)
         except TimeoutError:
             message = f"server {best.server!r} could not be reached within {PROMPT:g} s"
-            raise NotFound(message, code="tool.unreached") from None
+            raise Unreached(message, code="tool.unreached") from None
         except NotFound as error:
             if error.code != "tool.unknown" or self._wanted.tool is not None:
                 raise
