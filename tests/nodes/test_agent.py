@@ -223,7 +223,7 @@ async def test_all_tools_of_a_server_under_names_of_their_own(agent: Agent, tmp_
         tools = [{"server": "odd"}, {"function": "weigh", "name": "count"}]
         await agent.run(Step(tmp_path), asks(provider, tools=tools))
     names = [tool["function"]["name"] for tool in provider.bodies[0]["tools"]]
-    assert len(names) == len(set(names)) == 18
+    assert len(names) == len(set(names)) == 21
     assert "count" in names
     assert "odd_count" in names
 
