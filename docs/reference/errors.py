@@ -22,8 +22,9 @@ from .source import reached
 
 DOTTED = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 OTHER = re.compile(
-    r".*\.(json|txt|md|db|key|html|py|yaml|sql|mod|sum)|http\.(disconnect|request|response\..*)|(penstock|os|mcp|cel)\..*"
-    r"|chat\.completion(\.chunk)?|code\.(files|read|scan|graph)"
+    r".*\.(json|txt|md|db|key|html|py|ya?ml|sql|mod|sum)|http\.(disconnect|request|response\..*)|(penstock|os|mcp|cel)\..*"
+    r"|run\.start|(model|tool)\.(call|result)"  # points of policies
+    r"|chat\.completion(\.chunk)?|code\.(files|read|scan|graph|change|query)"
 )
 ROOTS: dict[str, type[PenstockError]] = {
     name: one for name, one in vars(nouns).items() if isinstance(one, type) and issubclass(one, PenstockError)
@@ -77,6 +78,9 @@ MEANINGS = {
     "etag.invalid": "`If-Match` is not one entity tag in double quotes, or `If-None-Match` is not `*`.",
     "method.not_allowed": "This method is not possible at this address.",
     "import.wrong": "The first error of an import that was to be saved; `errors[]` has all of them.",
+    "policy.denied": "A policy said no, or a person whom it asked.",
+    "policy.aborted": "A policy ended the run.",
+    "policy.paused": "A policy paused the run: change the policy, then resume.",
     "route.not_found": "There is nothing at this address.",
 }
 FAMILIES = {
@@ -112,6 +116,8 @@ FAMILIES = {
     "agent": "The kind agent",
     "crew": "The kind crew",
     "model": "Models",
+    "provider": "Providers of models",
+    "policy": "Policies",
     "human": "The kind human",
     "plan": "The kind plan",
     "render": "The kind render",
@@ -201,6 +207,8 @@ def found() -> dict[str, Code]:
     codes["internal"].statuses = {500}
     for tree in trees:
         _Reader(codes, nouns).visit(tree)
+    for name in [name for name in codes if OTHER.fullmatch(name)]:
+        del codes[name]
     for one in codes.values():
         if one.name in MEANINGS:
             one.says = [MEANINGS[one.name]]

@@ -84,6 +84,7 @@ def test_a_value_that_stands_as_a_secret_is_found(text: str, taken: str) -> None
         "https://user:password@example.com/",
         "Bearer of good news, and basic understanding",
         "550e8400-e29b-41d4-a716-446655440000",
+        "a task-0123456789abcdefghijklmnop, and my_hf_0123456789abcdefghijklmnopqrstuvwxyz",
         "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
     ],
 )
@@ -255,6 +256,8 @@ def test_ten_megabytes_are_looked_through() -> None:
 
 # ------------------------------------------------------------------------------------------------------------ live
 
+LONG_KEY = "-----BEGIN PRIVATE KEY-----\n" + "MIIEpAIBAAKCAQEA1234567890abcdef\n" * 100 + "-----END PRIVATE KEY-----"
+LONG_TOKEN = f"eyJhbGciOiJIUzI1NiJ9.eyJ{'zdWIiOiIxMjM0NTY3ODkw' * 80}.dozjgNryP4J3jVmNHl0w5N"
 PIECES = st.sampled_from(
     [
         "word ",
@@ -275,6 +278,8 @@ PIECES = st.sampled_from(
         "x" * 700,
         "lorem ipsum " * 60,
         SECRETS[-1][1],
+        LONG_KEY,
+        LONG_TOKEN,
     ]
 )
 
@@ -291,6 +296,16 @@ def test_what_is_shown_live_is_what_redacting_the_whole_gives(parts: list[str], 
         at, turn = at + size, turn + 1
     shown += live.rest()
     assert shown == redact(text, find(text, ["secrets", "pii", "injection"]))
+
+
+@pytest.mark.parametrize("secret", [LONG_KEY, LONG_TOKEN, KEY], ids=["key", "token", "short key"])
+@pytest.mark.parametrize("size", [1, 7, 100, 600])
+def test_no_piece_of_a_long_secret_is_shown(secret: str, size: int) -> None:
+    text = f"{'some words ' * 100}{secret} and {'more words ' * 100}"
+    live = LiveText(("secrets",))
+    shown = "".join(live.more(text[at : at + size]) for at in range(0, len(text), size)) + live.rest()
+    assert shown == redact(text, find(text, ["secrets"]))
+    assert shown.count("[redacted:") == 1
 
 
 def test_plain_text_comes_while_it_is_written() -> None:

@@ -14,7 +14,7 @@ from .found import REACH, Found
 
 HELD = REACH  # characters held back
 BEHIND = 2 * REACH  # characters already shown that are looked at again, for what stands before a word
-_OPENING = "-----BEGIN"
+_OPENING, _CLOSING = "-----BEGIN", "-----END"
 
 
 class LiveText:
@@ -24,44 +24,54 @@ class LiveText:
         self._what = what
         self._text = ""
         self._shown = 0  # characters of the text that were shown, or replaced
+        self._keys = 0  # where the next private key may begin
 
     def more(self, piece: str) -> str:
         """What may be shown, now that `piece` has come too."""
         self._text += piece
         if len(self._text) - self._shown <= HELD:
             return ""
-        found = self._found()
-        return self._show(self._cut(found), found)
+        return self._show(self._cut())
 
     def rest(self) -> str:
         """What is left to show when nothing more comes."""
-        return self._show(len(self._text), self._found())
+        return self._show(len(self._text))
 
-    def _show(self, end: int, found: list[Found]) -> str:
+    def _show(self, end: int) -> str:
+        """The text up to `end`, and what is found across it whole."""
         out, at = [], self._shown
-        for one in found:
+        for one in self._found() if end > self._shown else ():
             if one.start >= end:
                 break
             if one.end > at:
-                out += (self._text[at : max(at, one.start)], f"[redacted:{one.kind}]")
+                # What began before turns out to be longer: it has its mark already.
+                mark = f"[redacted:{one.kind}]" if one.start >= self._shown else ""
+                out += (self._text[at : max(at, one.start)], mark)
                 at = one.end
         out.append(self._text[at:end])
         self._shown = max(end, at)
         return "".join(out)
 
-    def _cut(self, found: list[Found]) -> int:
+    def _cut(self) -> int:
         """How far the text may be shown."""
         end = len(self._text) - HELD
         while end > self._shown and not self._text[end - 1].isspace():
             end -= 1
-        if "secrets" in self._what:
-            opening = self._text.rfind(_OPENING, max(0, self._shown - len(_OPENING)), end)
-            if opening >= 0 and "-----END" not in self._text[opening:]:
-                end = opening
-        for one in found:
-            if one.start < end < one.end:
-                end = one.start
+        if "secrets" in self._what and (opening := self._open_key()) is not None:
+            end = min(end, opening)
         return max(end, self._shown)
+
+    def _open_key(self) -> int | None:
+        """Where a private key begins that has not ended yet."""
+        while (opening := self._text.find(_OPENING, self._keys)) >= 0:
+            last = self._text.find(_CLOSING, opening)
+            end = self._text.find("-----", last + len(_CLOSING)) if last >= 0 else -1
+            if end < 0:
+                self._keys = opening
+                return opening
+            self._keys = end
+        self._keys = max(self._keys, len(self._text) - len(_OPENING))
+        return None
 
     def _found(self) -> list[Found]:
         start = max(0, self._shown - BEHIND)
