@@ -17,6 +17,7 @@ import css from "./Journal.module.css";
 import { JsonTree } from "./JsonTree.tsx";
 import type { TabProps } from "./RunFrame.tsx";
 import { useVersion } from "./store.ts";
+import { placesFor } from "./places.ts";
 
 const ROW = 30;
 
@@ -75,6 +76,8 @@ export default function Journal({ store, place, move }: TabProps) {
     event.preventDefault();
     go(to);
   };
+  const items = virtual.getVirtualItems();
+  const places = placesFor(items.length);
   const filters = place.kinds.length > 0 || place.only !== null || place.text !== null;
   return (
     <div className={css.journal}>
@@ -134,12 +137,12 @@ export default function Journal({ store, place, move }: TabProps) {
         // oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- arrows move through the buttons within
         <div ref={scroller} className={css.rows} role="list" aria-label="Events of the run" onKeyDown={onKeyDown} data-testid="journal-rows">
           <div role="presentation" className={css.sheet} style={{ height: virtual.getTotalSize() }}>
-            {virtual.getVirtualItems().map((item) => {
+            {items.map((item) => {
               const event = events[item.index]!;
               const open = event.seq === place.seq;
               return (
                 <div
-                  key={item.key}
+                  key={open ? "open" : item.index % places} // a row that leaves at one end is used again at the other
                   ref={open ? virtual.measureElement : undefined}
                   data-index={item.index}
                   data-open={open || undefined}

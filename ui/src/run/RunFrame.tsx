@@ -1,6 +1,6 @@
 // The frame of a run's page: its head, what it asks, its tabs, and beside them the step that was chosen.
 
-import { Alert, Button, Drawer, Tabs } from "@mantine/core";
+import { Alert, Button, Tabs } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { IconAlertTriangle, IconPlugConnectedX, IconRoute2 } from "@tabler/icons-react";
 import { lazy, Suspense, useEffect, useRef } from "react";
@@ -58,17 +58,21 @@ export function RunFrame() {
   };
   if (store.connection === "refused" && !known) return <Refused store={store} />;
   if (!known) return <Opening store={store} />;
+  const covered = place.step !== null && !wide; // the panel lies over the page
   const panel = place.step === null ? null : <StepPanel key={place.step} store={store} id={place.step} step={step} place={place} move={move} onClose={closePanel} />;
   return (
     <div className={css.page}>
-      <Head store={store} actions={<Actions store={store} />} />
-      <div className={css.notices}>
+      <div inert={covered} className={css.top}>
+        <Head store={store} actions={<Actions store={store} />} />
+      </div>
+      <div className={css.notices} inert={covered}>
         <Connection store={store} />
         <Outcome store={store} move={move} />
         <Questions store={store} />
       </div>
       <div className={css.body} data-panel={panel !== null && wide ? true : undefined}>
         <Tabs
+          inert={covered}
           className={css.tabs}
           value={place.tab}
           onChange={(tab) => tab && move({ tab: tab as Tab, seq: tab === "journal" ? place.seq : null })}
@@ -89,17 +93,12 @@ export function RunFrame() {
             </Suspense>
           </Tabs.Panel>
         </Tabs>
-        {panel !== null && wide ? (
-          <aside className={css.panel} aria-label={`Step ${place.step}`}>
+        {panel === null ? null : (
+          <aside className={css.panel} data-over={covered || undefined} aria-label={`Step ${place.step}`}>
             {panel}
           </aside>
-        ) : null}
+        )}
       </div>
-      {wide || panel === null ? null : (
-        <Drawer.Root opened onClose={closePanel} position="right" size="100%" padding={0} transitionProps={{ duration: 0 }}>
-          <Drawer.Content aria-label={`Step ${place.step}`}>{panel}</Drawer.Content>
-        </Drawer.Root>
-      )}
     </div>
   );
 }

@@ -37,10 +37,13 @@ interface StepPanelProps {
 }
 
 export function StepPanel({ store, id, step, place, move, onClose }: StepPanelProps) {
-  const heading = useRef<HTMLHeadingElement>(null);
+  const shut = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (shut.current?.closest("[data-over]")) shut.current.focus();
+  }, []);
   useEffect(() => {
     const close = (event: KeyboardEvent) => {
-      if (event.key === "Escape" && !event.defaultPrevented && document.querySelector("[role=dialog]:not([data-panel])") === null) onClose();
+      if (event.key === "Escape" && !event.defaultPrevented && document.querySelector("[role=dialog]") === null) onClose();
     };
     window.addEventListener("keydown", close);
     return () => window.removeEventListener("keydown", close);
@@ -48,12 +51,10 @@ export function StepPanel({ store, id, step, place, move, onClose }: StepPanelPr
   return (
     <div className={css.panel}>
       <div className={css.head}>
-        <h2 ref={heading} className={css.title}>
-          {id}
-        </h2>
+        <h2 className={css.title}>{id}</h2>
         {step === null ? null : <Status of={step.status} variant="badge" />}
         <Tooltip label="Close (Esc)">
-          <ActionIcon className={css.close ?? ""} variant="subtle" color="gray" onClick={onClose} aria-label="Close the step">
+          <ActionIcon ref={shut} className={css.close ?? ""} variant="subtle" color="gray" onClick={onClose} aria-label="Close the step">
             <IconX size={18} />
           </ActionIcon>
         </Tooltip>

@@ -4,6 +4,7 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type CSSProperties, type KeyboardEvent, memo, type RefObject, useEffect, useRef, useState } from "react";
 import type { Row, Span } from "../../model/timeline.ts";
+import { placesFor } from "../places.ts";
 import { Bars } from "./Bars.tsx";
 import { Label } from "./Label.tsx";
 import css from "./Timeline.module.css";
@@ -86,14 +87,16 @@ export function Rows({ rows, now, span, chosen, grid, act }: RowsProps) {
     target.current = null;
   }, [rows, virtual]);
 
+  const items = virtual.getVirtualItems();
+  const places = placesFor(items.length);
   return (
     <div ref={scroller} className={css.rows} role="tree" aria-label="Steps of the run, by node" tabIndex={-1} style={grid} onKeyDown={onKeyDown}>
       <div className={css.sheet} role="presentation" style={{ height: virtual.getTotalSize() }}>
-        {virtual.getVirtualItems().map((item) => {
+        {items.map((item) => {
           const row = rows[item.index]!;
           return (
             <OneRow
-              key={row.id}
+              key={item.index % places} // a row that leaves at one end is used again at the other
               row={row}
               index={item.index}
               size={rows.length}
