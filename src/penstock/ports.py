@@ -228,8 +228,8 @@ class Wait:
 class StepContext(Protocol):
     """What a node kind is given. `key` is the same on every delivery and retry of this step and differs for any other step:
     pass it on as an idempotency key. `run` says {workflow, version, mode, actor} and what the run had spent when the step was
-    sent: {tokens, usd}, usd as a decimal string. `policies` are those of the run's group; `limits` says what bounds this step's spending
-    ({} for nothing): {call, step, run} -> {tokens, usd, iterations}."""
+    sent: {tokens, usd}, usd as a decimal string. `policies` are those of the run's group; `limits` says what bounds this step's
+    spending ({} for nothing): {call, step, run} -> {tokens, usd, iterations}."""
 
     run_id: str
     step_id: str

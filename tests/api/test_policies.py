@@ -155,6 +155,8 @@ async def test_the_installation_says_more_in_a_file(tmp_path: Path) -> None:
             await p.start("talkative")
         assert caught.value.code == "policy.broken"
         assert "shutt" in caught.value.message
+        await p.policies.put("default", "secrets", {"message": "not here"})
+        await p.policies._registry.put("default", "policies", "gone", {"message": "of a policy that was"})
         file.write_text("")
         p.policies._read_at = None
         assert (await p.wait(await p.start("talkative"))).status == "completed", (

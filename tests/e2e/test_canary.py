@@ -205,6 +205,8 @@ async def test_nothing_is_written_or_streamed_by_a_server(mine: Shell) -> None:
         httpx2.AsyncClient(base_url=f"{base}/api/v1", headers=headers, timeout=60, trust_env=False) as http,
     ):
         await connected(mine, provider, written)
+        rotated = await typed(mine, "secrets", "rotate")  # while the server goes on
+        assert (rotated.code, rotated.err) == (0, "1 secret sealed with a new key\n")
         saved = await http.put("/workflows/mine", json=DOCUMENT, headers={"If-None-Match": "*"})
         assert saved.status_code in (200, 201), saved.text
         body = {"workflow": "mine", "inputs": {"to": MAIL, "with": PLANTED}}

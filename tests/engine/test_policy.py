@@ -86,6 +86,9 @@ def test_money_is_a_decimal_in_every_operation() -> None:
     assert money * 3 == Money("0.3") == 3 * money
     assert (1 - money, money - 1, -money, abs(-money)) == (0.9, -0.9, -0.1, 0.1)
     assert 0.1 <= money <= 0.1
+    assert not Money("0.100000000000000000001") <= 0.1
+    assert Money("0.099999999999999999999") < 0.1
+    assert not Money("0.099999999999999999999") >= 0.1
     assert not money < 0.1
     assert not money > 0.1
     assert money / 3 != Money("0.0333")
