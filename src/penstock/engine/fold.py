@@ -232,6 +232,7 @@ def _steps_ready(s: RunState, at: float, f: ev.StepsReady) -> None:
 def _step_kept(s: RunState, at: float, f: ev.StepKept) -> None:
     step = s.steps[f.step]
     step.kept = {**(step.kept or {}), f.key: f.value}
+    step.losses = 0  # whoever has come this far has not died of the step
     if step.resume is not None and step.resume == f.key and step.status == "waiting":
         # What it waited for has come: it runs again, and finds it.
         s.move(step, "unsent")

@@ -41,7 +41,7 @@ class Step:
     status: str = ""
     attempt: int = 1
     delivery: int = 1
-    losses: int = 0  # how often its executor fell silent in this attempt: the last call may have been made
+    losses: int = 0  # how often its executor fell silent since its last kept call: the next one may have been made
     due: float | None = None  # when its retry or its waiting is over
     lease: float = FOREVER
     scheduled_at: float = 0.0
