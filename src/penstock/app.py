@@ -173,7 +173,9 @@ class Penstock:
             inputs=fitting,
         )
         checks = checks_of(self.vault, self.workflows, self.servers, self.models, self.connections)
-        self.gate = Gate(self.control, self.workflows, self.runs, self.kinds, checks, self.policies, self.models, self.servers)
+        self.gate = Gate(
+            self.control, self.workflows, self.runs, self.kinds, checks, self.policies, self.models, self.servers
+        )
         self.executor = Executor(
             self.bus,
             self.control,
