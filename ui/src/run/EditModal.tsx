@@ -1,6 +1,6 @@
 // A JSON value in an editor of its own, and something that is done with it.
 
-import { Button, Group, Input, Modal, Stack, useComputedColorScheme } from "@mantine/core";
+import { Button, Group, Input, Modal, Stack } from "@mantine/core";
 import { json, jsonParseLinter } from "@codemirror/lang-json";
 import { linter } from "@codemirror/lint";
 import CodeMirror, { EditorView } from "@uiw/react-codemirror";
@@ -8,6 +8,7 @@ import { useMemo, useState } from "react";
 import { Problem } from "../parts/Problem.tsx";
 import { nonce } from "../shell/nonce.ts";
 import css from "./EditModal.module.css";
+import { editorLook } from "./editorLook.ts";
 import { useWhole } from "./values.ts";
 import { Waiting } from "./Waiting.tsx";
 
@@ -35,9 +36,8 @@ function Editor({ label, value, go, onDone, onClose }: EditModalProps) {
   const [text, setText] = useState(() => JSON.stringify(value, null, 2));
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
-  const scheme = useComputedColorScheme("light");
   const extensions = useMemo(
-    () => [json(), linter(jsonParseLinter()), EditorView.lineWrapping, EditorView.cspNonce.of(nonce()), EditorView.contentAttributes.of({ "aria-label": label })],
+    () => [json(), editorLook, linter(jsonParseLinter()), EditorView.lineWrapping, EditorView.cspNonce.of(nonce()), EditorView.contentAttributes.of({ "aria-label": label })],
     [label],
   );
   const parsed = useMemo(() => read(text), [text]);
@@ -57,7 +57,7 @@ function Editor({ label, value, go, onDone, onClose }: EditModalProps) {
   return (
     <Stack>
       <Input.Wrapper label={label} error={"wrong" in parsed ? parsed.wrong : null}>
-        <CodeMirror className={css.editor ?? ""} value={text} onChange={setText} extensions={extensions} theme={scheme} maxHeight="55vh" />
+        <CodeMirror className={css.editor ?? ""} value={text} onChange={setText} extensions={extensions} theme="none" maxHeight="55vh" />
       </Input.Wrapper>
       {error ? <Problem error={error} /> : null}
       <Group justify="flex-end">

@@ -43,7 +43,10 @@ export default function KnowledgeGraph({ graph, label }: { graph: Knowledge; lab
     core.on("select", "node", (event) => setChosen(String(event.target.id())));
     core.on("unselect", "node", () => setChosen(null));
     drawn.current = core;
-    const watch = new ResizeObserver(() => core.resize());
+    const watch = new ResizeObserver(() => {
+      core.resize();
+      core.fit(undefined, 20);
+    });
     watch.observe(box.current);
     return () => {
       watch.disconnect();

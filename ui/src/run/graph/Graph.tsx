@@ -62,6 +62,7 @@ export default function Graph({ store, place, move }: TabProps) {
   return (
     <div className={css.graph} data-testid="run-graph">
       <ReactFlow
+        key={key}
         nodes={nodes}
         edges={edges}
         nodeTypes={TYPES}
