@@ -311,6 +311,10 @@ class Control:
         for listener in self._listeners.get(run_id, ()):
             listener(step_id, data)
 
+    def watched(self, run_id: str) -> bool:
+        """Whether anyone listens to what steps of this run say for the moment."""
+        return run_id in self._listeners
+
     def listen(self, run_id: str, listener: Listener) -> Callable[[], None]:
         """Call `listener(step, data)` with what steps of this run say for the moment. Returns what ends it."""
         listeners = self._listeners.setdefault(run_id, [])

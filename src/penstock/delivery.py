@@ -37,6 +37,8 @@ class Reports(Protocol):
 
     def live(self, run_id: str, step_id: str, data: dict[str, Any]) -> None: ...
 
+    def watched(self, run_id: str) -> bool: ...
+
 
 class Host(Protocol):
     """The executor that runs it."""
@@ -153,6 +155,10 @@ class Delivery:
 
     def record(self, fact: Fact) -> None:
         self._tell(news.Said(self.step_id, self.attempt, self.work.delivery, [self._cleaned(fact)]))
+
+    @property
+    def watched(self) -> bool:
+        return self._executor.reports.watched(self.run_id)
 
     def live(self, data: dict[str, Any]) -> None:
         shown = data if self._secrets is None else self._secrets.clean_live(data)

@@ -229,7 +229,8 @@ class StepContext(Protocol):
     """What a node kind is given. `key` is the same on every delivery and retry of this step and differs for any other step:
     pass it on as an idempotency key. `run` says {workflow, version, mode, actor} and what the run had spent when the step was
     sent: {tokens, usd}, usd as a decimal string. `policies` are those of the run's group; `limits` says what bounds this step's
-    spending ({} for nothing): {call, step, run} -> {tokens, usd, iterations}."""
+    spending ({} for nothing): {call, step, run} -> {tokens, usd, iterations}. `watched`: whether somebody may listen now to what
+    is said `live`."""
 
     run_id: str
     step_id: str
@@ -241,6 +242,9 @@ class StepContext(Protocol):
 
     policies: Sequence[dict[str, Any]]
     limits: Mapping[str, Any]
+
+    @property
+    def watched(self) -> bool: ...
     run: Mapping[str, Any]
 
     async def once(self, key: str, call: Callable[[], Awaitable[Any]]) -> Any:

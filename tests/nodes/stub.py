@@ -52,6 +52,7 @@ class Step:
     shown: list[dict[str, Any]] = field(default_factory=list)
     policies: list[dict[str, Any]] = field(default_factory=list)
     limits: dict[str, Any] = field(default_factory=dict)
+    watched: bool = True
     run: dict[str, Any] = field(default_factory=dict)
     saved: dict[str, bytes] = field(default_factory=dict)
 

@@ -143,7 +143,7 @@ class _Talk:
         self._answer, self._toolbox, self._check = answer, toolbox, check
         self._said: list[Asked | Reply | Results] = [Asked(_question(config))]
         self._system = _system(config)
-        self._live: Live | None = getattr(step, "live", None)
+        self._live: Live = step.live
         about = {"role": config.role, "goal": config.goal, "model": model.name}
         self._guard = Guard.of(step, about)
         self._sent = Sent()
@@ -246,7 +246,7 @@ class _Talk:
 
     async def _answered(self, turn: int, request: Request) -> Reply:
         text = self._guard.live() if self._guard is not None else None
-        if self._live is None or (self._guard is not None and text is None):
+        if not self._step.watched or (self._guard is not None and text is None):
             return await self._model.request(request)
         async with aclosing(self._model.stream(request)) as stream:
             async for piece in stream:

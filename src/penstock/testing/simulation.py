@@ -255,6 +255,9 @@ class FaultyReports:
     def live(self, run_id: str, step_id: str, data: dict[str, Any]) -> None:
         self._control.live(run_id, step_id, data)
 
+    def watched(self, run_id: str) -> bool:
+        return self._control.watched(run_id)
+
 
 def _copies(world: World, one: Any) -> list[Any]:
     if world.chance(world.faults.lose):
@@ -300,6 +303,9 @@ class _NoVault:
         return []
 
     async def delete(self, group: str, name: str) -> None: ...
+
+    async def rotate(self) -> int:
+        return 0
 
 
 class ActConfig(BaseModel):
