@@ -178,7 +178,9 @@ async def test_ten_thousand_events_scroll_smoothly(reader: Visitor, long_run: tu
             break
         idle = max(idle, await frames(page, role, 0))
     print(f"{where}: {best:.0f} frames a second" + (f", of {idle:.0f} with nothing to do" if idle else ""))
-    assert best >= SMOOTH * min(1.0, idle / 60 if idle else 1.0)  # what a busy machine cannot draw is no fault of the page
+    assert best >= SMOOTH * min(
+        1.0, idle / 60 if idle else 1.0
+    )  # what a busy machine cannot draw is no fault of the page
     if where == "timeline":
         await reader.look("run-many-timeline")
 

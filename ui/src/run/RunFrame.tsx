@@ -1,4 +1,5 @@
-// The frame of a run's page: its head, what it asks, its tabs, and beside them the step that was chosen.
+// The frame of a run's page: its head, what it asks, its tabs, and beside them the step that was chosen. What is small comes
+// with the page, so that a tab opens also while the server is away; what is large is fetched when it is needed.
 
 import { Alert, Button, Tabs } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
@@ -12,6 +13,12 @@ import { lookOf } from "../parts/Status.tsx";
 import { announce } from "../shell/announce.tsx";
 import { useTitle } from "../shell/title.ts";
 import { Actions } from "./Actions.tsx";
+import Artifacts from "./artifacts/Artifacts.tsx";
+import Journal from "./Journal.tsx";
+import Logs from "./Logs.tsx";
+import { Part } from "./Part.tsx";
+import Result from "./Result.tsx";
+import Timeline from "./timeline/Timeline.tsx";
 import { useNow } from "./hooks.ts";
 import { Head } from "./Head.tsx";
 import { type Move, type Place, type Tab, TABS, usePlace } from "./place.ts";
@@ -21,12 +28,7 @@ import { StepPanel } from "./StepPanel.tsx";
 import { type RunStore, useRun } from "./store.ts";
 import { Waiting } from "./Waiting.tsx";
 
-const Timeline = lazy(() => import("./timeline/Timeline.tsx"));
 const Graph = lazy(() => import("./graph/Graph.tsx"));
-const Journal = lazy(() => import("./Journal.tsx"));
-const Artifacts = lazy(() => import("./artifacts/Artifacts.tsx"));
-const Logs = lazy(() => import("./Logs.tsx"));
-const Result = lazy(() => import("./Result.tsx"));
 
 const NAMES: Record<Tab, string> = {
   timeline: "Timeline",
@@ -88,9 +90,11 @@ export function RunFrame() {
             ))}
           </Tabs.List>
           <Tabs.Panel value={place.tab} tabIndex={-1}>
-            <Suspense fallback={<Waiting />}>
-              <Shown store={store} place={place} move={move} />
-            </Suspense>
+            <Part key={place.tab}>
+              <Suspense fallback={<Waiting />}>
+                <Shown store={store} place={place} move={move} />
+              </Suspense>
+            </Part>
           </Tabs.Panel>
         </Tabs>
         {panel === null ? null : (

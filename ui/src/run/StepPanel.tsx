@@ -14,17 +14,18 @@ import { Empty } from "../parts/Empty.tsx";
 import { Status } from "../parts/Status.tsx";
 import { toastDone } from "../shell/toast.tsx";
 import { Attempts } from "./Attempts.tsx";
+import Calls from "./Calls.tsx";
 import { useNow } from "./hooks.ts";
 import { JsonTree } from "./JsonTree.tsx";
 import type { Move, Place } from "./place.ts";
 import { Reasons } from "./Reasons.tsx";
 import css from "./StepPanel.module.css";
+import Talk from "./Talk.tsx";
+import { Part } from "./Part.tsx";
 import type { RunStore } from "./store.ts";
 import { Value } from "./Value.tsx";
 import { Waiting } from "./Waiting.tsx";
 
-const Talk = lazy(() => import("./Talk.tsx"));
-const Calls = lazy(() => import("./Calls.tsx"));
 const EditModal = lazy(() => import("./EditModal.tsx"));
 
 interface StepPanelProps {
@@ -92,13 +93,15 @@ function Story({ store, step, place, move }: { store: RunStore; step: StepView; 
           ))}
         </Tabs.List>
         <Tabs.Panel value={part} tabIndex={0}>
-          <Suspense fallback={<Waiting />}>
+          <Part key={part}>
+            <Suspense fallback={<Waiting />}>
             {part === "about" ? <About store={store} step={step} move={move} /> : null}
             {part === "talk" ? <Talk store={store} step={step} /> : null}
             {part === "input" ? <Input store={store} step={step} /> : null}
             {part === "output" ? <Output store={store} step={step} /> : null}
             {part === "calls" ? <Calls store={store} step={step} seq={place.seq} /> : null}
-          </Suspense>
+            </Suspense>
+          </Part>
         </Tabs.Panel>
       </Tabs>
     </>

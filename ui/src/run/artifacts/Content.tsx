@@ -14,10 +14,10 @@ import { MOST } from "../values.ts";
 import { Waiting } from "../Waiting.tsx";
 import type { Item } from "./Artifacts.tsx";
 import css from "./Content.module.css";
+import DiffView from "./DiffView.tsx";
+import TableView from "./TableView.tsx";
 
 const Markdown = lazy(() => import("../Markdown.tsx"));
-const TableView = lazy(() => import("./TableView.tsx"));
-const DiffView = lazy(() => import("./DiffView.tsx"));
 const KnowledgeGraph = lazy(() => import("./KnowledgeGraph.tsx"));
 
 export function Content({ item, runId }: { item: Item; runId: string }) {
