@@ -27,7 +27,7 @@ from .control import Control
 from .engine.state import RunState
 from .errors import Conflict, Invalid
 from .executor import Executor
-from .gate import Gate, Request, fitting
+from .gate import Gate, Request
 from .guardrails.book import PolicyBook
 from .models.connections import Connections
 from .models.registry import Models
@@ -170,7 +170,7 @@ class Penstock:
             shared,
             Purse(self.usage, self._budgets, self.clock),
             self.policies.known,
-            inputs=fitting,
+            inputs=self._child,
         )
         checks = checks_of(self.vault, self.workflows, self.servers, self.models, self.connections)
         self.gate = Gate(
@@ -198,6 +198,9 @@ class Penstock:
 
     async def _budgets(self, group: str) -> dict[str, dict[str, Any]]:
         return await self.registry.list(group, "budgets")
+
+    async def _child(self, parent: RunState, workflow: Any, inputs: Any) -> Any:
+        return await self.gate.child(parent, workflow, inputs)
 
     async def _version(self, group: str, slug: str, number: int) -> tuple[int, Any]:
         return await self.gate.version(group, slug, number)

@@ -106,11 +106,11 @@ class Control:
         shared: bool = False,
         purse: Purse | None = None,
         policies: Callable[[str], Sequence[dict[str, Any]]] = lambda group: (),
-        inputs: Callable[[Workflow, Any], Awaitable[Any]] | None = None,
+        inputs: Callable[[RunState, Workflow, Any], Awaitable[Any]] | None = None,
     ) -> None:
         """`shared`: other processes write the same journal, so what is cached may be old. `purse` knows the limits that runs
-        share; `policies` those of a group, which go with its work; `inputs` makes those of a run that another one begins fit
-        its workflow, or raises."""
+        share; `policies` those of a group, which go with its work; `inputs` are those of a run that another one begins
+        (parent, workflow, inputs), as they may be journalled, or it raises."""
         self.journal = journal
         self.runs = runs
         self.bus = bus
@@ -762,7 +762,7 @@ class Control:
             version, workflow = await self._versions(parent.group, child["workflow"], child.get("version") or 0)
             inputs = child.get("inputs") or {}
             if self._inputs is not None:
-                inputs = await self._inputs(workflow, inputs)
+                inputs = await self._inputs(parent, workflow, inputs)
             await self.start(
                 Start(
                     workflow=workflow,

@@ -15,6 +15,7 @@ from typing import Any
 
 from .control import Control, Start
 from .engine import compare as comparison
+from .engine.state import RunState
 from .engine.workflow import Workflow, parse
 from .errors import Invalid, NotFound, Problem
 from .guardrails.book import PolicyBook
@@ -174,17 +175,18 @@ class Gate:
         admitted = await self._policies.admit(request.group, run, inputs)
         return admitted.inputs, {"policies": admitted.said} if admitted.said else {}
 
+    async def child(self, parent: RunState, workflow: Workflow, inputs: Any) -> Any:
+        """The inputs of a run that another one begins: with defaults, and as policies let them be journalled. Raises Invalid, code
+        `inputs.invalid`, with every problem; and what policies raise."""
+        fit, problems = native.validate_inputs(workflow, inputs)
+        if problems:
+            raise Invalid(problems[0].message, code="inputs.invalid", problems=problems)
+        asked = Request(workflow.name, fit, mode=parent.mode, group=parent.group, actor=parent.actor)
+        return (await self._admitted(asked, fit))[0]
+
     async def preflight(self, workflow: Workflow, group: str) -> list[Problem]:
         """Everything that stands in the way of a run, all at once; the checks go on side by side."""
         return (await inspect(self._checks, workflow, group))[0]
-
-
-async def fitting(workflow: Workflow, inputs: Any) -> Any:
-    """The inputs of a run that another one begins, with defaults. Raises Invalid, code `inputs.invalid`, with every problem."""
-    fit, problems = native.validate_inputs(workflow, inputs)
-    if problems:
-        raise Invalid(problems[0].message, code="inputs.invalid", problems=problems)
-    return fit
 
 
 def _remember(cache: OrderedDict[Any, Any], key: Any, value: Any) -> None:

@@ -266,3 +266,27 @@ class TestConsent:
         assert state.error is not None
         assert state.error["code"] == "tool.consent_denied"
         assert trace(tmp_path / "t") == []
+
+
+async def test_an_agents_call_by_capability_finds_its_way_like_a_step_and_says_why(p: Penstock, tmp_path: Path) -> None:
+    p.servers.replace([stdio("one", dies=True, priority=5), stdio("two"), absent("three")])
+    document = {
+        "penstock": 1,
+        "name": "talk",
+        "nodes": {
+            "a": {
+                "kind": "agent",
+                "with": {
+                    "instructions": "Go.",
+                    "tools": [{"capabilities": ["a.look"], "name": "look"}],
+                    "script": [{"call": {"look": {"path": str(tmp_path / "seen")}}}, "looked"],
+                },
+            }
+        },
+    }
+    state, told = await run(p, document)
+    assert state.status == "completed", state.error
+    assert [fact.chosen for fact in told["route.chosen"]] == ["one", "two"]
+    assert {one["server"] for one in told["route.chosen"][-1].candidates} == {"one", "two", "three"}
+    (kept,) = [f.value for f in told["step.kept"] if f.key.startswith("tool:") and "text" in (f.value or {})]
+    assert not kept["failed"]

@@ -21,8 +21,10 @@ from ..errors import Invalid, NotFound, StepFailed, TimedOut, TooLarge
 from ..models.port import FINAL, Call, Result, ToolSpec
 from ..ports import Done, StepContext, Wait
 from ..tools.registry import Servers
+from ..tools.routing import Wanted
 from .agent_answer import Shape
 from .function import Function, FunctionConfig, lookup
+from .tool_route import Router
 
 Published = Callable[[str, str, int], Awaitable[tuple[int, Workflow]]]  # group, slug, number (0: the newest)
 
@@ -113,7 +115,7 @@ class Toolbox:
         for found in listed:
             spec = ToolSpec(self._free(found["name"], found["server"]), found["description"], found["parameters"])
             about = {"tool": found["tool"], "server": found["server"]}
-            call = self._remote(found["server"], found["tool"])
+            call = self._remote(found["server"], found["tool"], found.get("wanted"))
             touches = self._servers.manifest(found["server"], found["tool"], step.group)
             self._tools[spec.name] = _Tool(spec, call, None, about, touches)
 
@@ -121,18 +123,21 @@ class Toolbox:
         out: list[dict[str, Any]] = []
         await self._servers.fresh(group)
         for choice in choices:
+            wanted = None
             if choice.server and not choice.tool and not choice.capabilities:
                 server = self._servers.config(choice.server, group).name
                 tools = await self._servers.tools(server, group)
             else:
                 found, name = await self._servers.resolve(choice.capabilities, choice.server, choice.tool, group=group)
                 server, tools = found.name, [await self._servers.tool(found.name, name, group)]
+                if choice.server is None:
+                    wanted = {"capabilities": choice.capabilities, "tool": choice.tool}
             for tool in tools:
                 known = {"server": server, "tool": tool.name}
                 if not any(known.items() <= other.items() for other in out):
                     described = choice.description or tool.description or tool.title
                     shown = {"name": choice.name or tool.name, "description": described[:DESCRIPTION]}
-                    out.append({**known, **shown, "parameters": tool.input_schema})
+                    out.append({**known, **shown, "parameters": tool.input_schema, "wanted": wanted})
         return out
 
     def _add_function(self, choice: ToolChoice, function: str) -> None:
@@ -196,9 +201,32 @@ class Toolbox:
         about = {"tool": slug, "workflow": slug}
         self._tools[spec.name] = _Tool(spec, run, Shape(found["parameters"], "agent.bad_tool", "/tools"), about)
 
-    def _remote(self, server: str, tool: str) -> Callable[[StepContext, dict[str, Any]], Awaitable[Any]]:
+    def _remote(
+        self, server: str, tool: str, wanted: dict[str, Any] | None
+    ) -> Callable[[StepContext, dict[str, Any]], Awaitable[Any]]:
+        """A tool of a server by name; or, where anything that fits is `wanted`, each call at the server that is best then."""
+
         async def run(step: StepContext, arguments: dict[str, Any]) -> Any:
-            return await self._servers.call(server, tool, arguments, self._seconds, key=step.key, group=step.group)
+            asked = Wanted((), tool, server)
+            if wanted is not None:
+                asked = Wanted(tuple(wanted["capabilities"]), wanted["tool"], patience=min(60.0, self._seconds or 60.0))
+            router = Router(self._servers, step, asked)
+
+            async def make(server: str, tool: str, insist: bool) -> Any:
+                return await self._servers.call(
+                    server,
+                    tool,
+                    arguments,
+                    self._seconds,
+                    key=step.key,
+                    group=step.group,
+                    met=router.met,
+                    insist=insist,
+                )
+
+            if wanted is None:
+                return await make(server, tool, True)
+            return await router.follow(lambda route: make(route.server, route.tool, route.alone))
 
         return run
 

@@ -20,11 +20,7 @@ from ..guardrails.guard import call_tool
 from ..ports import Done, StepContext
 from ..tools.registry import Servers
 from ..tools.routing import Wanted
-from ..tools.session import Repeatable, Unreached
-from ..tools.standing import FAULTS
 from .tool_route import Route, Router
-
-MOST = 20  # servers that one step tries
 
 
 class ToolConfig(BaseModel):
@@ -74,20 +70,12 @@ class Tool:
         )
         router = Router(self._servers, step, wanted)
         try:
-            route = await router.first()
+            return Done(await router.follow(lambda route: self._result(step, config, route, router)))
         except PenstockError:
             kept = await router.kept("call")  # it was made before anybody kept routes
             if kept is None:
                 raise
             return Done(kept)
-        while True:
-            await step.note(f"{route.server}/{route.tool}")
-            try:
-                return Done(await self._result(step, config, route, router))
-            except PenstockError as error:
-                if len(router.tried) >= MOST or not _elsewhere(error, route):
-                    raise
-                route = await router.another(route, error)
 
     async def _result(self, step: StepContext, config: ToolConfig, route: Route, router: Router) -> Any:
         async def make(arguments: dict[str, Any]) -> Any:
@@ -109,11 +97,3 @@ class Tool:
 
 def _patience(config: ToolConfig) -> float:
     return min(60.0, config.timeout_seconds or 60.0)
-
-
-def _elsewhere(error: PenstockError, route: Route) -> bool:
-    """Whether the call may be made at another server. One that was chosen by an earlier delivery or attempt may have been
-    made by it."""
-    if route.repeats:
-        return error.code in FAULTS or isinstance(error, Unreached | Repeatable)
-    return route.fresh and isinstance(error, Unreached | Repeatable)

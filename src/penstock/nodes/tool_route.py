@@ -8,8 +8,9 @@ the server has been reached, so a server that is gone is found out here and not 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ..engine.events import BreakerMoved, ConsentGiven, RouteChosen
 from ..errors import NotFound, PenstockError, Refused
@@ -17,10 +18,14 @@ from ..ports import StepContext, Wait
 from ..tools.client import Tool as RemoteTool
 from ..tools.registry import Servers
 from ..tools.routing import Candidate, Wanted, shown
-from ..tools.session import Unreached
+from ..tools.session import Repeatable, Unreached
+from ..tools.standing import FAULTS
 
 PROMPT = 1.5  # seconds for a known server to be reached while others could do it
+MOST = 20  # servers that one call tries
 ALLOW, DENY = "allow", "deny"
+
+T = TypeVar("T")
 
 
 class _NotKept(Exception):
@@ -70,6 +75,19 @@ class Router:
 
         await self._step.once(_left(last.number), left)
         return await self._chosen(last.number + 1, error)
+
+    async def follow(self, call: Callable[[Route], Awaitable[T]]) -> T:
+        """The call's result, from the first server that can be asked and, where that does no harm, from another after it.
+        Raises what it came to at the last one."""
+        route = await self.first()
+        while True:
+            await self._step.note(f"{route.server}/{route.tool}")
+            try:
+                return await call(route)
+            except PenstockError as error:
+                if len(self.tried) >= MOST or not _elsewhere(error, route):
+                    raise
+                route = await self.another(route, error)
 
     async def kept(self, key: str) -> Any:
         """What the step has kept under `key`, or None."""
@@ -146,6 +164,14 @@ class Router:
 
     def _blame(self, server: str, error: PenstockError) -> None:
         self.tried[server] = error.message.partition("\n")[0][:300]
+
+
+def _elsewhere(error: PenstockError, route: Route) -> bool:
+    """Whether the call may be made at another server. One that was chosen by an earlier delivery or attempt may have been
+    made by it."""
+    if route.repeats:
+        return error.code in FAULTS or isinstance(error, Unreached | Repeatable)
+    return route.fresh and isinstance(error, Unreached | Repeatable)
 
 
 def _key(number: int) -> str:
