@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -161,7 +161,7 @@ def watch(page: Page, visitor: Visitor) -> None:
 
 
 @contextlib.asynccontextmanager
-async def visiting(site: Site, browser: Browser, shots: Path) -> Any:
+async def visiting(site: Site, browser: Browser, shots: Path) -> AsyncIterator[Visitor]:
     """A visitor with a fresh browser profile, whose pages must not have complained in the end."""
     context = await browser.new_context(
         viewport={"width": 1440, "height": 900}, reduced_motion="reduce", locale="en-GB"
