@@ -231,7 +231,7 @@ async def test_pieces_of_a_stream_that_broke_are_taken_back(models: Models) -> N
 async def test_silence_is_a_time_out(models: Models, naps: Naps, stream: bool) -> None:
     async with Provider(say("never mind", pause=asyncio.Event())) as provider:
         model = await opened(models, provider)
-        request = Request((Asked("?"),), seconds=0.05)
+        request = Request((Asked("?"),), seconds=0.5)
         with pytest.raises(TimedOut) as caught:
             await (streamed(model, request) if stream else model.request(request))
         assert caught.value.code == "model.timeout"

@@ -2,6 +2,9 @@
 
 Only the library's models are used, each one request at a time: they know the wire formats of the providers. The agent's loop,
 what is kept, retries and limits are ours, because they are what makes a run survive. The library is told never to retry.
+
+OpenAI's Chat Completions are spoken by `chat.py`, because the library's way costs more than all the rest of a turn. What the
+library knows of each model is used there too: see `_manners`.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import re
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,11 +25,14 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
 from ..errors import Invalid, PenstockError, Refused, TimedOut, Unavailable
+from .chat import Chat
+from .chat_asked import Manners
 from .failures import SAID, from_status
-from .port import Asked, Call, Delta, Reply, Request, Usage
+from .port import Asked, Call, Delta, Model, Reply, Request, Usage
 from .providers import PROVIDERS
 
 REDACTED = "[redacted]"
+CHAT = ("openai", "deepseek", "ollama")  # OpenRouter has much of its own beside the protocol
 REGION = re.compile(r"[./]([a-z]{2}(?:-[a-z]+)+-\d)\.")
 
 
@@ -207,9 +213,10 @@ def _response(reply: Reply) -> said.ModelResponse:
 # ------------------------------------------------------------------------------------------------------- making models
 
 
-def open_model(provider: str, name: str, key: str, base_url: str | None, http: httpx2.AsyncClient) -> LibraryBacked:
+def open_model(provider: str, name: str, key: str, base_url: str | None, http: httpx2.AsyncClient) -> Model:
     """The model `provider:name`. Raises Unavailable `model.extra_missing` when the provider's client is not installed,
-    Invalid `model.no_address` for a provider that has no address of its own when none is given."""
+    Invalid `model.no_address` for a provider that has no address of its own when none is given, `model.bad_request` for an
+    address that is none, Refused `model.bad_key` for a key that cannot be sent."""
     known = PROVIDERS[provider]
     address = base_url or known.address
     if address is None and provider == "azure":
@@ -224,9 +231,50 @@ def open_model(provider: str, name: str, key: str, base_url: str | None, http: h
             retryable=False,
             detail={"extra": known.extra or provider, "missing": getattr(error, "name", None)},
         ) from None
-    except fault.UserError as error:
+    except (fault.UserError, httpx2.InvalidURL) as error:
         raise Invalid(f"{provider}:{name}: {error}", code="model.bad_request") from None
+    if provider in CHAT and address is not None:
+        return Chat(
+            f"{provider}:{name}", name, key or "none", address, http, _manners(f"{provider}:{name}", model.profile)
+        )
     return LibraryBacked(f"{provider}:{name}", model, key, insists=provider in _MAKERS)
+
+
+def _manners(name: str, profile: Mapping[str, Any]) -> Manners:
+    """What the library knows of a model that speaks Chat Completions."""
+    thinks = bool(profile.get("thinking_enabled_by_default"))
+    reasons = profile.get("openai_supports_reasoning", False)
+    if (efforts := profile.get("openai_reasoning_efforts")) is not None:
+        restful = "none" in efforts
+    else:
+        restful = profile.get("openai_supports_reasoning_effort_none", False)
+    returns = profile.get("openai_chat_send_back_thinking_parts", "auto") == "field"
+    form = profile.get("json_schema_transformer")
+    strict = profile.get("openai_supports_strict_tool_definition", True)
+
+    def schema(written: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        if form is None:
+            return written, False
+        try:
+            walk = form(written, strict=None)
+            return walk.walk(), bool(strict and walk.is_strict_compatible)
+        except fault.UserError as error:
+            raise Invalid(f"{name}: {error}", code="model.bad_request") from None
+
+    return Manners(
+        bound="max_completion_tokens"
+        if profile.get("openai_chat_supports_max_completion_tokens", True)
+        else "max_tokens",
+        role=profile.get("openai_system_prompt_role") or "system",
+        warm=not reasons or (restful and not thinks),
+        obeys=profile.get("supports_forced_tool_choice", True)
+        and not (thinks and not profile.get("supports_forced_tool_choice_with_thinking", True)),
+        thought=profile.get("openai_chat_thinking_field"),
+        returns=returns,
+        owed=returns and thinks and profile.get("openai_chat_thinking_requires_field_on_tool_calls", False),
+        tags=profile.get("thinking_tags", Manners().tags),
+        schema=schema,
+    )
 
 
 def _part(path: str) -> Any:
