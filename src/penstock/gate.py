@@ -15,11 +15,12 @@ from typing import Any
 
 from .control import Control, Start
 from .engine import compare as comparison
+from .engine.asks import asked_at
 from .engine.state import RunState
 from .engine.workflow import Workflow, parse
 from .errors import Invalid, NotFound, Problem
 from .guardrails.book import PolicyBook
-from .imports import native
+from .imports import native, schemas
 from .models.estimate import cost_of
 from .models.registry import Models
 from .ports import Draft, NodeKind, Runs, Version, Workflows
@@ -174,6 +175,22 @@ class Gate:
         run = {"workflow": request.workflow, "mode": request.mode, "actor": request.actor}
         admitted = await self._policies.admit(request.group, run, inputs)
         return admitted.inputs, {"policies": admitted.said} if admitted.said else {}
+
+    async def answer(
+        self, run_id: str, step: str, decision: str, actor: str, comment: str | None = None, fields: Any = None
+    ) -> None:
+        """A person's answer to a question of a run. Raises what `Control.answer` does, and Invalid, code `approval.bad_fields`,
+        when what was filled in does not fit what was asked for; who rejects need fill in nothing."""
+        ask = asked_at(await self.control.state(run_id), step)
+        schema = (ask or {}).get("fields")
+        if schema and decision != "reject":
+            found = schemas.errors(schema, fields if fields is not None else {})
+            if found:
+                problems = [
+                    Problem("approval.bad_fields", one.message, f"/fields{one.pointer}", one.hint) for one in found
+                ]
+                raise Invalid(problems[0].message, code="approval.bad_fields", problems=problems)
+        await self.control.answer(run_id, step, decision, actor, comment, fields)
 
     async def child(self, parent: RunState, workflow: Workflow, inputs: Any) -> Any:
         """The inputs of a run that another one begins: with defaults, and as policies let them be journalled. Raises Invalid, code

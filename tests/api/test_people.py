@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from urllib.parse import quote
 
 import pytest
 
@@ -30,6 +31,27 @@ async def test_a_question_is_listed_and_answered_once(house, is_problem):
     is_problem(await house.http.post(path, json={"decision": "approve"}), 409, "approval.decided")
     listed = (await house.http.get("/approvals", params={"limit": 200})).json()["items"]
     assert run["run_id"] not in {item["run_id"] for item in listed}
+
+
+async def test_what_is_filled_in_is_held_to_what_was_asked_for(house, is_problem):
+    fields = {"type": "object", "required": ["amount"], "properties": {"amount": {"type": "integer", "minimum": 1}}}
+    node = {"kind": "human", "with": {"title": "How much?", "fields": fields}}
+    outputs = {"amount": "${{ nodes.ok.output.fields.amount }}"}
+    await house.core.apply({"penstock": 1, "name": "amount", "nodes": {"ok": node}, "outputs": outputs})
+    run = await house.run("amount", wait=0)
+    await house.until(run["run_id"], "waiting")
+    (asked,) = [a for a in (await house.http.get("/approvals")).json()["items"] if a["run_id"] == run["run_id"]]
+    place = f"/approvals/{quote(asked['id'], safe='')}"
+    for wrong, pointer in (
+        (None, "/fields/amount"),
+        ({"amount": 0}, "/fields/amount"),
+        ({"amount": "x"}, "/fields/amount"),
+    ):
+        answer = await house.http.post(place, json={"decision": "approve", "fields": wrong})
+        assert is_problem(answer, 422, "approval.bad_fields")["errors"][0]["pointer"] == pointer
+    answer = await house.http.post(place, json={"decision": "approve", "fields": {"amount": 3}})
+    assert answer.status_code == 200, answer.text
+    assert (await house.core.wait(run["run_id"])).outputs == {"amount": 3}
 
 
 async def test_an_answer_with_a_key_may_be_sent_again(house, is_problem):

@@ -20,6 +20,7 @@ from .places import make_id, read_id
 from .runs import Key, Prefer, begun, pages_of
 
 router = APIRouter(tags=["approvals"])
+_ANSWERED = ("step.completed", "step.kept")  # how a journal says that a question was answered
 _SHOWN = ("step", "asked_at", "until")
 
 
@@ -47,10 +48,10 @@ async def decide(
     since = await claim_after(core, request, body, run_id, row.head)
     headers: dict[str, str] = {}
     try:
-        await core.control.answer(run_id, step, asked.decision, caller.actor, asked.comment, asked.fields)
+        await core.gate.answer(run_id, step, asked.decision, caller.actor, asked.comment, asked.fields)
     except Conflict:
         later = await core.journal.read(run_id, since)
-        if since == row.head or not any(e.kind == "step.completed" and e.fact.step == step for e in later):
+        if since == row.head or not any(e.kind in _ANSWERED and e.fact.step == step for e in later):
             raise
         headers |= REPLAYED
     return await begun(request, run_id, wait_of(prefer), headers, 200)

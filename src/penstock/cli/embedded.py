@@ -110,7 +110,7 @@ class Embedded:
         await self.penstock.control.cancel(run_id, ACTOR, reason)
 
     async def answer(self, run_id: str, step: str, body: dict[str, Any]) -> None:
-        await self.penstock.control.answer(
+        await self.penstock.gate.answer(
             run_id, step, body["decision"], ACTOR, body.get("comment"), body.get("fields")
         )
 
