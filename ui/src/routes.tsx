@@ -19,8 +19,19 @@ const at = (path: string, lazy: Page, nav?: NavItem): RouteObject => ({
 const pages: RouteObject[] = [
   at("", () => import("./catalog/CatalogPage.tsx"), { label: "Catalog", icon: "catalog", hint: "Workflows, ready to run" }),
   at("workflows/:slug/run", () => import("./form/RunFormPage.tsx")),
+  at("workflows/new", () => import("./editor/NewPage.tsx")),
+  at("workflows/:slug/edit", () => import("./editor/EditorPage.tsx")),
+  at("workflows/:slug/versions", () => import("./compare/VersionsPage.tsx")),
+  at("workflows/:slug/compare", () => import("./compare/ComparePage.tsx")),
   at("runs", () => import("./runs/RunsPage.tsx"), { label: "Runs", icon: "runs", hint: "What ran, and what runs now" }),
   at("runs/:id", () => import("./run/RunPage.tsx")),
+  at("inbox", () => import("./inbox/InboxPage.tsx"), { label: "Inbox", icon: "inbox", hint: "What runs ask of people", badge: "approvals" }),
+  at("dead-letters", () => import("./letters/LettersPage.tsx"), { label: "Dead letters", icon: "deadLetters", hint: "What failed for good, to be mended and sent again" }),
+  at("servers", () => import("./servers/ServersPage.tsx"), { label: "Servers", icon: "servers", hint: "MCP servers, their tools and capabilities" }),
+  at("servers/:name", () => import("./servers/ServerPage.tsx")),
+  at("secrets", () => import("./secrets/SecretsPage.tsx"), { label: "Providers and secrets", icon: "secrets", hint: "Keys of models, and everything else that is secret" }),
+  at("settings", () => import("./settings/SettingsPage.tsx"), { label: "Settings", icon: "settings", hint: "Policies, budgets, colours, and what this is" }),
+  at("settings/:part", () => import("./settings/SettingsPage.tsx")),
 ];
 
 export const routes: RouteObject[] = [

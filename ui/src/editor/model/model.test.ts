@@ -8,7 +8,7 @@ import { equal, getIn, type Obj, setIn, shared } from "./json.ts";
 import { placeInWords, sorted, targetOf } from "./problems.ts";
 import { nodesIn, readersOf, renameIn, spansIn } from "./references.ts";
 import { Store } from "./store.ts";
-import { gives, inWords, type Kinds, mayFit } from "./types.ts";
+import { gives, inWords, type Kind, type Kinds, mayFit } from "./types.ts";
 import { refusal } from "./wires.ts";
 import { parse, patch, print, pathAt, rangeOf } from "./yaml.ts";
 
@@ -38,8 +38,8 @@ x-unknown: {kept: [1, null, "a"]}
 `;
 const DOC = parse(TEXT).doc as Doc;
 const LITERAL = (kind: string) => (kind === "code" ? ["source"] : []);
-const CODE = { name: "code", description: "", literal: ["source"], config: { type: "object", properties: { source: { type: "string" }, input: {}, memory_mb: { type: "integer" } } } };
-const KINDS: Kinds = new Map([["code", CODE], ["http", { name: "http", description: "", literal: [], config: { type: "object", properties: { url: { type: "string" }, timeout_seconds: { type: "number" } } } }]]);
+const CODE: Kind = { name: "code", description: "", literal: ["source"], config: { type: "object", properties: { source: { type: "string" }, input: {}, memory_mb: { type: "integer" } } } };
+const KINDS: Kinds = new Map<string, Kind>([["code", CODE], ["http", { name: "http", description: "", literal: [], config: { type: "object", properties: { url: { type: "string" }, timeout_seconds: { type: "number" } } } }]]);
 
 describe("json", () => {
   test("a change shares all that it does not touch", () => {
