@@ -30,9 +30,11 @@ export interface Graph {
   edges: GraphEdge[];
 }
 
-/** The graph of the document that ran; nodes the journal knows and the document does not are left out. */
+/** The graph of the document that ran, with the questions that stand on its edges; nodes the journal knows and the document does
+ * not are left out. */
 export function graphOf(document: Fields, view: RunView): Graph {
-  const nodes = Object.entries((document["nodes"] ?? {}) as Record<string, Fields>).map(([id, node]): GraphNode => {
+  const written = withQuestions(document);
+  const nodes = Object.entries(written.nodes).map(([id, node]): GraphNode => {
     const seen = view.nodes.get(id);
     const counts = [...(seen?.steps ?? [])].filter(([, count]) => count > 0);
     const total = node["for_each"] === undefined ? (seen?.list.length ?? 0) : Math.max(seen?.count ?? 0, seen?.list.length ?? 0);
@@ -43,11 +45,25 @@ export function graphOf(document: Fields, view: RunView): Graph {
     };
   });
   const known = new Set(nodes.map((node) => node.id));
-  const edges = ((document["edges"] ?? []) as Fields[])
+  const edges = written.edges
     .filter((edge) => known.has(edge["from"]) && known.has(edge["to"]))
     .map((edge, n): GraphEdge => ({
       id: `${n}`, source: edge["from"], target: edge["to"], label: labelOf(edge), state: edgeState(view, edge["from"], edge["to"]),
     }));
+  return { nodes, edges };
+}
+
+/** A gate or a checkpoint on an edge is a question to a person between its ends, under the name the engine gives it. */
+function withQuestions(document: Fields): { nodes: Record<string, Fields>; edges: Fields[] } {
+  const nodes: Record<string, Fields> = { ...((document["nodes"] ?? {}) as Record<string, Fields>) };
+  const edges = ((document["edges"] ?? []) as Fields[]).flatMap((edge): Fields[] => {
+    const what = edge["gate"] ? "gate" : edge["checkpoint"] === true ? "checkpoint" : null;
+    if (what === null) return [edge];
+    const { gate: _gate, checkpoint: _checkpoint, ...rest } = edge;
+    const name = `${what}_${edge["from"]}_${edge["to"]}`;
+    nodes[name] = { kind: "human", title: what === "gate" ? `May ${edge["to"]} begin?` : `Look before ${edge["to"]}` };
+    return [{ ...rest, to: name }, { from: name, to: edge["to"] }];
+  });
   return { nodes, edges };
 }
 
@@ -63,7 +79,7 @@ function statusOf(view: RunView, id: string): string {
 
 function labelOf(edge: Fields): string {
   if (edge["default"] === true) return "otherwise";
-  if (typeof edge["when"] !== "string") return edge["gate"] ? "asks a person" : "";
+  if (typeof edge["when"] !== "string") return "";
   return edge["when"].replace(/^\$\{\{\s*|\s*\}\}$/g, "").replaceAll(`nodes.${edge["from"]}.output.`, "");
 }
 

@@ -197,6 +197,12 @@ describe("the graph", () => {
     ]);
     expect(nodes.find((node) => node.id === "each")).toMatchObject({ loops: true, done: 3, total: 3 });
   });
+  it("shows the question that stands on an edge", () => {
+    const document = { nodes: { a: { kind: "x" }, b: { kind: "x" } }, edges: [{ from: "a", to: "b", when: "${{ true }}", gate: true }] };
+    const { nodes, edges } = graphOf(document, fold(journal()));
+    expect(nodes.map((node) => [node.id, node.kind])).toEqual([["a", "x"], ["b", "x"], ["gate_a_b", "human"]]);
+    expect(edges.map((edge) => [edge.source, edge.target, edge.label])).toEqual([["a", "gate_a_b", "true"], ["gate_a_b", "b", ""]]);
+  });
   it("waits to be reached", () => {
     const { document } = read("asked-and-answered.json");
     const { nodes, edges } = graphOf(document, fold(journal()));
