@@ -43,7 +43,7 @@ export const keys = {
 };
 
 /** All pages of a list, up to `most` items. */
-async function all<T>(page: (cursor: string | undefined) => Promise<{ items: T[]; cursor: string | null }>, most: number) {
+export async function all<T>(page: (cursor: string | undefined) => Promise<{ items: T[]; cursor: string | null }>, most: number) {
   const items: T[] = [];
   let cursor: string | undefined;
   do {
