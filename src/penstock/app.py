@@ -35,9 +35,11 @@ from .nodes.agent import Agent
 from .nodes.agent_tools import Published
 from .nodes.code import Ceiling, Code
 from .nodes.crew import Crew
+from .nodes.fail import Fail
 from .nodes.function import Function
 from .nodes.http import Http
 from .nodes.human import Human
+from .nodes.notify import Notify
 from .nodes.plan import Plan
 from .nodes.render import Render
 from .nodes.subflow import Subflow
@@ -265,14 +267,17 @@ def load_kinds(
     settings = settings or Settings()
     ceiling = Ceiling(_folders(settings.code_read), _folders(settings.code_write), settings.code_network)
     functions = Function()
+    http = Http(settings.http_private)
     agent = Agent(models or Models(settings.model), servers, functions, published)
     kinds: list[NodeKind] = [
         functions,
         agent,
         Crew(agent, functions),
         Code(ceiling),
-        Http(settings.http_private),
+        http,
         Tool(servers),
+        Notify(http),
+        Fail(),
         Plan(functions),
         Human(),
         Subflow(),

@@ -29,6 +29,7 @@ from . import (
     runs,
     server_metrics,
     servers,
+    tasks,
     workflows,
 )
 from .auth import Door, ensure_token
@@ -37,6 +38,7 @@ from .core import Core
 from .mcp_server import PATH, McpEndpoint
 from .pages import Pages
 from .stream import Streams
+from .task_document import Shapes
 
 PREFIX = "/api/v1"
 _ANYWHERE = frozenset({"", "0.0.0.0", "::"})
@@ -57,6 +59,7 @@ def create_app(core: Core) -> FastAPI:
     app.state.core = core
     app.state.streams = Streams(core)
     app.state.pages = Pages(core.journal, core.runs)
+    app.state.shapes = Shapes(core.workflows)
     app.state.calls = Calls(core, app.state.streams)
     app.state.registry, app.state.metrics = health.register(core, app.state.streams)
     app.state.refusals = remote.Refusals()
@@ -64,6 +67,7 @@ def create_app(core: Core) -> FastAPI:
     app.state.registry.register(server_metrics.ServerMetrics(core.servers))
     for module in (
         runs,
+        tasks,
         artifacts,
         workflows,
         imports,

@@ -44,7 +44,7 @@ SHOWN = (
     "text/csv",
 )
 _FILE = content("*/*", "The content, or the part asked for")
-_PARTIAL: dict[int | str, dict[str, Any]] = {200: _FILE, 206: _FILE, **also(304, 416)}
+PARTIAL: dict[int | str, dict[str, Any]] = {200: _FILE, 206: _FILE, **also(304, 416)}
 
 
 @router.get("/runs/{run_id}/artifacts", response_model=models.RunArtifacts, operation_id="list_artifacts")
@@ -73,7 +73,7 @@ async def list_artifacts(request: Request, run_id: RunPath, at: At = None) -> Re
 @router.get(
     "/runs/{run_id}/artifacts/{name:path}",
     response_class=Response,
-    responses=_PARTIAL,
+    responses=PARTIAL,
     operation_id="read_run_artifact",
 )
 async def read_run_artifact(
@@ -84,13 +84,13 @@ async def read_run_artifact(
     view = await pages_of(request).view(run_id, caller_of(request).group)
     artifact = view.artifacts.get(name)
     if artifact is not None:
-        return await _serve(request, artifact["digest"], artifact["mime"], name)
+        return await serve(request, artifact["digest"], artifact["mime"], name)
     if name in DERIVED:
         return await _made(request, view, name)
     raise NotFound(f"run {run_id} has no artifact {name!r}", code="artifact.not_found")
 
 
-@router.get("/artifacts/{digest}", response_class=Response, responses=_PARTIAL, operation_id="read_artifact")
+@router.get("/artifacts/{digest}", response_class=Response, responses=PARTIAL, operation_id="read_artifact")
 async def read_artifact(
     request: Request,
     digest: Annotated[str, Path(pattern=DIGEST, description="sha256:…")],
@@ -100,19 +100,20 @@ async def read_artifact(
     view = await pages_of(request).holder(digest, caller_of(request).group, run, RECENT)
     for artifact in view.artifacts.values():
         if artifact["digest"] == digest:
-            return await _serve(request, digest, artifact["mime"], artifact["name"])
+            return await serve(request, digest, artifact["mime"], artifact["name"])
     for step in view.steps.values():
         for handle in step.artifacts or ():
             if handle["artifact"] == digest:
-                return await _serve(request, digest, handle.get("mime") or "application/octet-stream", handle["name"])
-    return await _serve(request, digest, "application/json", f"{digest[7:19]}.json")
+                return await serve(request, digest, handle.get("mime") or "application/octet-stream", handle["name"])
+    return await serve(request, digest, "application/json", f"{digest[7:19]}.json")
 
 
-async def _serve(request: Request, digest: str, mime: str, name: str) -> Response:
+async def serve(request: Request, digest: str, mime: str, name: str, data: bytes | None = None) -> Response:
+    """Content by its digest, or the part of it that is asked for; `data` is the content where it is at hand."""
     if is_fresh(request.headers.get("if-none-match"), digest):
         return not_modified(quote(digest))
     store = core_of(request).artifacts
-    size = await store.size(digest)
+    size = await store.size(digest) if data is None else len(data)
     span = span_of(_range(request, digest), size)
     headers = {
         **_file_headers(mime, name),
@@ -123,9 +124,10 @@ async def _serve(request: Request, digest: str, mime: str, name: str) -> Respons
     }
     if span.partial:
         headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{size}"
-    return StreamingResponse(
-        _slices(store, digest, span), 206 if span.partial else 200, headers, _media_type(mime, name)
-    )
+    status, media = 206 if span.partial else 200, _media_type(mime, name)
+    if data is not None:
+        return Response(data[span.start : span.end], status, headers, media)
+    return StreamingResponse(_slices(store, digest, span), status, headers, media)
 
 
 def _range(request: Request, tag: str) -> str | None:

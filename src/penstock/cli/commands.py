@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import budgets, groups, mcp, options, policies, providers, servers, worker
+from . import budgets, groups, mcp, options, policies, providers, servers, tasks, worker
 from .options import go, place
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 groups.register(app)
 servers.register(app)
+tasks.register(app)
 policies.register(app)
 budgets.register(app)
 providers.register(app)

@@ -86,7 +86,7 @@ class HttpConfig(BaseModel):
     @field_validator("url")
     @classmethod
     def _url(cls, url: str) -> str:
-        return _checked(url)
+        return checked(url)
 
     @field_validator("headers")
     @classmethod
@@ -137,18 +137,20 @@ class Http:
         for client in clients.values():
             await client.aclose()
 
-    def _client(self, private: bool) -> httpx2.AsyncClient:
+    def client(self, private: bool) -> httpx2.AsyncClient:
+        """The pool of connections: with `private`, one that reaches private addresses, where the installation permits it."""
         # A pool each: a connection opened with private addresses permitted must not serve a request without.
+        private = private and self._private
         client = self._clients.get(private)
         if client is None:
-            client = self._clients[private] = _open(private)
+            client = self._clients[private] = open_client(private)
         return client
 
     async def _exchange(self, step: StepContext, config: HttpConfig, secret: str | None) -> dict[str, Any]:
         import httpx2  # noqa: PLC0415  (90 ms that a process without http steps need not spend)
 
-        client = self._client(config.private and self._private)
-        where = f"{config.method} {_shown(config.url)}"
+        client = self.client(config.private)
+        where = f"{config.method} {shown(config.url)}"
         try:
             async with asyncio.timeout(config.timeout_seconds):
                 request = _request(client, step, config, secret)
@@ -209,9 +211,9 @@ def _redirected(
         return None
     url = request.url.join(location)
     try:
-        _checked(str(url))
+        checked(str(url))
     except ValueError as error:
-        raise Invalid(f"{_shown(str(request.url))} redirects to {error}.", code="http.url") from None
+        raise Invalid(f"{shown(str(request.url))} redirects to {error}.", code="http.url") from None
     method, content, headers = request.method, request.content, request.headers.copy()
     for name in ("host", "content-length", "transfer-encoding"):
         headers.pop(name, None)
@@ -308,7 +310,7 @@ def _retry_after(response: httpx2.Response) -> float | None:
     return max(0.0, (until.replace(tzinfo=UTC) - now.replace(tzinfo=UTC)).total_seconds())
 
 
-def _checked(url: str) -> str:
+def checked(url: str) -> str:
     """The URL, if it is one this kind may use. Raises ValueError."""
     parts = urlsplit(url)
     if parts.scheme.lower() not in ("http", "https"):
@@ -321,13 +323,13 @@ def _checked(url: str) -> str:
     return url
 
 
-def _shown(url: str) -> str:
+def shown(url: str) -> str:
     """A URL for messages: without its query, where tokens travel."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _open(private: bool) -> httpx2.AsyncClient:
+def open_client(private: bool) -> httpx2.AsyncClient:
     from http.cookiejar import CookieJar, DefaultCookiePolicy  # noqa: PLC0415
 
     import httpcore2  # noqa: PLC0415
