@@ -4,6 +4,7 @@
         … base_url=provider.url …
     provider.bodies, provider.headers                # what was asked, in order
     provider.gone                                    # how many clients hung up before they were answered
+    provider.connections                             # how many there were; with `keeps` one may serve many requests
 
 `answers` may be a function of the request's body, for what does not come in a fixed order. It is written on bare sockets,
 because it must be able to break off, to stay silent, and to see the other side hang up.
@@ -57,8 +58,9 @@ Answers = Callable[[dict[str, Any]], Answer]
 
 
 class Provider:
-    def __init__(self, *answers: Answer, by: Answers | None = None) -> None:
-        self._answers, self._by = list(answers), by
+    def __init__(self, *answers: Answer, by: Answers | None = None, keeps: bool = False) -> None:
+        self._answers, self._by, self._keeps = list(answers), by, keeps
+        self.connections = 0
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.gone = 0
@@ -85,6 +87,7 @@ class Provider:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             while await self._one(reader, writer):
                 pass
@@ -103,39 +106,51 @@ class Provider:
         number = len(self.bodies)
         answer = self._by(body) if self._by else self._answers[min(number, len(self._answers)) - 1]
         self.asked.set()
-        hang_up = asyncio.get_running_loop().create_task(reader.read(1))
+        keeps = self._keeps and answer.pause is None  # who waits for the other side to hang up reads what comes next
+        hang_up = None if keeps else asyncio.get_running_loop().create_task(reader.read(1))
         try:
             if body.get("stream") and answer.raw is None:
                 return await self._stream(answer, number, writer, hang_up)
             await self._pause(answer, hang_up)
             payload = answer.raw if answer.raw is not None else json.dumps(whole(answer, number)).encode()
-            head = [f"HTTP/1.1 {answer.status} X", "content-type: application/json", f"content-length: {len(payload)}"]
-            head += [f"{name}: {value}" for name, value in answer.headers.items()]
-            writer.write("\r\n".join([*head, "connection: close", "", ""]).encode())
-            writer.write(payload[: len(payload) // 2] if answer.cut else payload)
+            said = {"content-type": "application/json", **answer.headers, "content-length": str(len(payload))}
+            head = [f"HTTP/1.1 {answer.status} X", *(f"{name}: {value}" for name, value in said.items())]
+            if hang_up is not None:
+                head.append("connection: close")
+            writer.write(
+                "\r\n".join([*head, "", ""]).encode() + (payload[: len(payload) // 2] if answer.cut else payload)
+            )
             await writer.drain()
-            return False
+            return hang_up is None
         finally:
-            hang_up.cancel()
+            if hang_up is not None:
+                hang_up.cancel()
 
     async def _stream(
-        self, answer: Answer, number: int, writer: asyncio.StreamWriter, hang_up: asyncio.Task[bytes]
+        self, answer: Answer, number: int, writer: asyncio.StreamWriter, hang_up: asyncio.Task[bytes] | None
     ) -> bool:
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+        how = b"connection: close" if hang_up is not None else b"transfer-encoding: chunked"
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n" + how + b"\r\n\r\n")
+
+        def send(data: bytes) -> None:
+            writer.write(data if hang_up is not None else b"%x\r\n%b\r\n" % (len(data), data))
+
         pieces = chunks(answer, number)
         for index, piece in enumerate(pieces):
             if answer.cut and index == len(pieces) // 2:
                 return False
-            writer.write(b"data: " + json.dumps(piece).encode() + b"\n\n")
+            send(b"data: " + json.dumps(piece).encode() + b"\n\n")
             await writer.drain()
             if index == 1:
                 await self._pause(answer, hang_up)
-        writer.write(b"data: [DONE]\n\n")
+        send(b"data: [DONE]\n\n")
+        if hang_up is None:
+            send(b"")
         await writer.drain()
-        return False
+        return hang_up is None
 
-    async def _pause(self, answer: Answer, hang_up: asyncio.Task[bytes]) -> None:
-        if answer.pause is None:
+    async def _pause(self, answer: Answer, hang_up: asyncio.Task[bytes] | None) -> None:
+        if answer.pause is None or hang_up is None:
             return
         waiting = asyncio.get_running_loop().create_task(answer.pause.wait())
         try:

@@ -108,7 +108,10 @@ class Gathered:
             if isinstance(thought := message.get(field), str) and thought:
                 self._thought.setdefault(field, []).append(thought)
                 break
-        for number, given in enumerate(message.get("tool_calls") or ()):
+        wanted = message.get("tool_calls") or []
+        if not isinstance(wanted, list):
+            raise Broken("its tool calls are no list")
+        for number, given in enumerate(wanted):
             self._call(given, number if whole else None)
         text = _text(message.get("content"))
         if not text:

@@ -51,17 +51,17 @@ class Form:
 
     def __init__(self, model: str, manners: Manners) -> None:
         self._model, self._manners = model, manners
-        self._tools: dict[bytes, orjson.Fragment] = {}
+        self._tools: dict[bytes, bytes] = {}
 
     def write(self, request: Request, stream: bool) -> bytes:
         """The body, as JSON. Raises what `Manners.schema` raises."""
         manners = self._manners
         body: dict[str, Any] = {"model": self._model, "messages": messages(request, manners)}
         if request.tools:
-            body["tools"] = [self._tool(tool) for tool in request.tools]
+            body["tools"] = [orjson.Fragment(self._tool(tool)) for tool in request.tools]
             body["tool_choice"] = "required" if request.must_call and manners.obeys else "auto"
+        body["stream"] = stream
         if stream:
-            body["stream"] = True
             body["stream_options"] = {"include_usage": True}
         if request.max_tokens is not None:
             body[manners.bound] = request.max_tokens
@@ -70,9 +70,11 @@ class Form:
         try:
             return orjson.dumps(body)
         except orjson.JSONEncodeError:  # half a surrogate in a text, which JSON can say and UTF-8 cannot
-            return _dumps({**body, "tools": [json.loads(bytes(t.contents)) for t in body.get("tools", ())]})
+            if request.tools:
+                body["tools"] = [json.loads(self._tool(tool)) for tool in request.tools]
+            return _dumps(body)
 
-    def _tool(self, tool: ToolSpec) -> orjson.Fragment:
+    def _tool(self, tool: ToolSpec) -> bytes:
         same = _dumps([tool.name, tool.description, tool.parameters])
         if (made := self._tools.get(same)) is None:
             parameters, strict = self._manners.schema(tool.parameters)
@@ -81,7 +83,7 @@ class Form:
                 function["strict"] = True
             while len(self._tools) >= TOOLS:
                 del self._tools[next(iter(self._tools))]
-            made = self._tools[same] = orjson.Fragment(_dumps({"type": "function", "function": function}))
+            made = self._tools[same] = _dumps({"type": "function", "function": function})
         return made
 
 
@@ -144,7 +146,10 @@ def _answer(reply: Reply, seen: Mapping[str, Any], manners: Manners) -> dict[str
                 "type": "function",
                 "function": {
                     "name": call.name,
-                    "arguments": _dumps(call.arguments).decode() if call.arguments else call.written or "{}",
+                    # What is no object goes in one: some servers refuse a conversation that has it as it was written.
+                    "arguments": _dumps(
+                        {"INVALID_JSON": call.written} if call.arguments is None else call.arguments
+                    ).decode(),
                 },
                 **seen["calls"].get(str(number), {}),
             }
