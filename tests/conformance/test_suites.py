@@ -15,10 +15,12 @@ from tests.services import absent
 from penstock.bus.embedded import EmbeddedBus
 from penstock.errors import NotFound
 from penstock.ports import Commit, Message, Page
+from penstock.stores import journal_sqlite
 from penstock.stores.catalog import RunList, WorkflowCatalog
 from penstock.stores.journal_sqlite import SqliteJournal
 from penstock.stores.migrations import prepare_sqlite
 from penstock.stores.objects import Objects
+from penstock.stores.registry import NamedThings, Sums
 from penstock.stores.sqlite import Sqlite
 from penstock.stores.vault import SealedVault
 from penstock.testing import conformance
@@ -169,6 +171,31 @@ class LosesEarlyOnes(EmbeddedBus):
         await super().publish([m for m in messages if self._queues.get(m.topic)])
 
 
+class NoBounds(SqliteJournal):
+    async def commit(self, commits: Sequence[Commit]) -> list[bool]:
+        free = [[replace(one, most=(None, None, None)) for one in commit.charges] for commit in commits]
+        return await super().commit([replace(c, charges=tuple(f)) for c, f in zip(commits, free, strict=True)])
+
+
+class ChargesForNothing(SqliteJournal):
+    async def commit(self, commits: Sequence[Commit]) -> list[bool]:
+        """The charges of a commit stay, whatever became of it."""
+        for commit in commits:
+            await self._db.write(lambda connection, commit=commit: journal_sqlite._charged(connection, commit))
+        return await super().commit([replace(commit, charges=()) for commit in commits])
+
+
+class OneKind(NamedThings):
+    async def list(self, group: str, kind: str) -> dict[str, dict[str, Any]]:
+        return await super().list(group, "servers")
+
+
+class DeletesAlways(NamedThings):
+    async def delete(self, group: str, kind: str, name: str) -> bool:
+        await super().delete(group, kind, name)
+        return True
+
+
 JOURNALS = {
     NoGuard: "head_guard",
     SaysYes: "head_guard",
@@ -194,6 +221,10 @@ OTHERS: dict[Any, tuple[Suite, str]] = {
     Backwards: (conformance.BUS, "carried_in_order"),
     OneGroupOnly: (conformance.BUS, "each_group_once"),
     LosesEarlyOnes: (conformance.BUS, "published_before_anyone_listens"),
+    NoBounds: (conformance.USAGE, "bounds"),
+    ChargesForNothing: (conformance.USAGE, "added_with_the_events"),
+    OneKind: (conformance.REGISTRY, "apart"),
+    DeletesAlways: (conformance.REGISTRY, "taken_once"),
 }
 
 
@@ -238,6 +269,8 @@ async def test_a_wrong_adapter_is_found(
         conformance.VAULT: lambda database: kind(database, tmp_path / "vault.key", clock),
         conformance.ARTIFACTS: lambda _: kind.at("memory:"),
         conformance.BUS: lambda _: kind(),
+        conformance.USAGE: lambda database: (kind(database), Sums(database)),
+        conformance.REGISTRY: lambda database: kind(database, clock),
     }
     with pytest.raises(Broken) as broken:
         await law(opening(tmp_path, make[suite]))
@@ -271,9 +304,9 @@ async def test_a_whole_suite_names_all_that_is_broken(tmp_path: Path) -> None:
 
 def test_every_law_says_what_it_is() -> None:
     suites = [getattr(conformance, name) for name in conformance.__all__ if name.isupper()]
-    assert len(suites) == 6
+    assert len(suites) == 8
     for suite in suites:
-        assert len(suite) >= 5
+        assert len(suite) >= 4
         for law in suite:
             assert law.text.endswith("."), law.name
             assert len({one.name for one in suite}) == len(suite)

@@ -46,7 +46,8 @@ def test_the_url_opens_the_page_and_nobody_else_may_come_in(shell: Shell) -> Non
 
 def test_what_comes_with_penstock_is_in_the_catalog(shell: Shell) -> None:
     _, url = shell.up()
-    assert [one["slug"] for one in api(url, "/workflows")["items"]] == ["survey"]
+    offered = [one["slug"] for one in api(url, "/workflows")["items"]]
+    assert sorted(offered) == ["add-feature", "learn-agentic-ai", "plan-and-do", "research-crew", "survey"]
 
 
 def test_commands_go_through_the_server_that_owns_the_folder(shell: Shell) -> None:
