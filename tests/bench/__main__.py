@@ -22,7 +22,7 @@ import httpx2
 import orjson
 import uvloop
 
-from . import tools, workloads
+from . import agents, tools, workloads
 
 FIRST = """
 import asyncio, sys, penstock
@@ -172,6 +172,23 @@ def calls(folder: Path) -> None:
     uvloop.run(listing())
 
 
+def turns(folder: Path) -> None:
+    with agents.provider() as url:
+        took = uvloop.run(workloads.opened(folder / "agents", lambda p: agents.w7(p, url)))
+        theirs = agents.crewai(url)
+    say("W7 an agent's turn, without the model", took["turn_ours"], "ms", "<= 5", "2")
+    say("W7 a task of a crew, without the model", took["task_ours"], "ms", "<= 2.1", "1.5")
+    say("W7 the model alone, by a plain client", took["turn_model"], "ms")
+    if theirs is not None:
+        say("W7 a task of the same crew in CrewAI, without the model", theirs - took["task_model"], "ms")
+        say(
+            "W7 what ours adds to a task / what CrewAI adds",
+            took["task_ours"] / (theirs - took["task_model"]),
+            "ratio",
+            "<= 0.1",
+        )
+
+
 BENCHES = {
     "embedded": embedded,
     "http": over_http,
@@ -180,6 +197,7 @@ BENCHES = {
     "memory": memory,
     "load": load,
     "tools": calls,
+    "agents": turns,
 }
 
 
