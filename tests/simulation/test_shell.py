@@ -499,3 +499,34 @@ def test_a_store_that_fails_for_a_while_loses_no_news() -> None:
         assert asyncio.get_running_loop().time() < 5
 
     play(main)
+
+
+def test_of_two_copies_of_a_message_one_makes_the_call() -> None:
+    async def main() -> None:
+        calls: list[str] = []
+
+        async def does(step: Any) -> Any:
+            async def call() -> str:
+                calls.append(step.step_id)
+                await asyncio.sleep(5)
+                return "said"
+
+            return await step.once("call", call)
+
+        shell = Shell(does, flow(ONE), executors=2, batch=1)
+        copies: list[Message] = []
+        publish = shell.bus.publish
+
+        async def twice(messages: Any) -> None:
+            copies.extend(m for m in messages if m.topic == "task-requests")
+            await publish(messages)
+
+        shell.bus.publish = twice  # type: ignore[method-assign]
+        run = await shell.start()
+        await asyncio.sleep(1)
+        (work,) = copies
+        shell.executors[1]._hold(work.value)
+        assert (await shell.control.wait(run)).status == "completed"
+        assert calls == ["a#1"]
+
+    play(main)
