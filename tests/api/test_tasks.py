@@ -222,6 +222,17 @@ class TestSubmitting:
         assert is_problem(answer, 422, "preflight.failed")["errors"][0]["pointer"] == "/type"
         assert (await house.http.get("/tasks")).json()["items"] == before
 
+    async def test_a_secret_that_signs_nothing_is_refused_before_anything_begins(
+        self, house: Any, lent: Any, is_problem: Any
+    ) -> None:
+        lent([stdio("one")])
+        await house.core.vault.put("default", "short", "whsec_c2hvcnQ=")
+        notify = {"url": "http://127.0.0.1:1/", "secret": "short"}
+        answer = await house.http.post("/tasks", json={"type": "a.echo", "input": {"text": "hi"}, "notify": notify})
+        body = is_problem(answer, 422, "notify.bad_secret")
+        assert body["errors"][0]["pointer"] == "/notify/secret"
+        assert "c2hvcnQ" not in answer.text
+
     @pytest.mark.parametrize(
         ("body", "pointer"),
         [

@@ -20,6 +20,7 @@ from ..engine.scope import SPILLED
 from ..engine.view import RunView
 from ..errors import Invalid, NotFound, Problem
 from ..gate import Request as Wanted
+from ..nodes.notify import keys_of
 from ..ports import RunRow
 from ..tools.estimate import calls_of
 from . import bodies
@@ -58,6 +59,8 @@ async def submit_task(request: Request, prefer: Prefer = None, idempotency_key: 
         headers |= REPLAYED
     else:
         await _check(core, documents.preview(asked), caller.group, lambda at: documents.place_of(at, asked.by_type))
+        if asked.notify is not None:
+            await _check_secret(core, caller.group, asked.notify.secret, "/notify/secret")
         workflow = core.gate.check(documents.document_of(asked.retry, asked.notify is not None))
         number = await request.app.state.shapes.number(caller.group, workflow, caller.actor)
         run_id = await core.gate.start(
@@ -151,6 +154,7 @@ async def notify_again(
         told = {**told_of(view), **_receiver(asked, inputs.get("notify")), "id": documents.webhook_id(run_id)}
         told["data"] = {**told["data"], "type": inputs.get("type")}
         await _check(core, documents.preview_again(told["secret"]), caller.group, documents.place_of_again)
+        await _check_secret(core, caller.group, told["secret"], "/secret")
         workflow = core.gate.check(documents.again_document())
         number = await request.app.state.shapes.number(caller.group, workflow, caller.actor)
         again = await core.gate.start(
@@ -188,6 +192,14 @@ async def _check(core: Core, document: dict[str, Any], group: str, place_of: Cal
     if problems:
         placed = [Problem(p.code, p.message, place_of(p.pointer), p.hint) for p in problems]
         raise Invalid(placed[0].message, code="preflight.failed", problems=placed)
+
+
+async def _check_secret(core: Core, group: str, name: str, pointer: str) -> None:
+    """Raises Invalid, code `notify.bad_secret`, for one that signs nothing: better now than when somebody should be told."""
+    try:
+        keys_of(await core.vault.get(group, name), name)
+    except Invalid as error:
+        raise Invalid(error.message, code=error.code, problems=[Problem(error.code, error.message, pointer)]) from None
 
 
 async def _estimated(core: Core, asked: SubmitTask, group: str) -> dict[str, Any] | None:

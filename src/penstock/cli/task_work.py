@@ -53,21 +53,18 @@ async def submit(link: Link, body: dict[str, Any], detach: bool, json: bool) -> 
         return None
     say(f"task {task['task_id']}{_expected(task['estimate'])}")
     path = f"/tasks/{quote(task['task_id'], safe='')}"
-    while not _settled(task):
+    while task["status"] not in ENDED and task["consent"] is None and task["status"] != "paused":
         task = await link.call("GET", path, wait=TURN)
+    if link.local and task["status"] in ENDED and task["notification"] is not None:
+        async for _ in link.follow(task["task_id"]):  # whoever is to be told is told by this process
+            pass
+        task = await link.call("GET", path)
     if json:
         out_json(task)
     elif task["status"] == "completed":
         _put(await _content(link, task))
     _say_why(task)
     return exit_of(task)
-
-
-def _settled(task: dict[str, Any]) -> bool:
-    """Whether there is nothing to wait for: a question and a pause are for somebody else, a notification for this process."""
-    if task["status"] in ENDED:
-        return task["notification"] is None or task["notification"]["status"] not in ("pending", "sending")
-    return task["consent"] is not None or task["status"] == "paused"
 
 
 def exit_of(task: dict[str, Any]) -> int:
