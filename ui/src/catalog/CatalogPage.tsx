@@ -1,9 +1,9 @@
 // The catalog: what can be run here, each with one button that leads to the run.
 
 import { Button, Chip, Group, Select, Skeleton, Text } from "@mantine/core";
-import { IconFilterOff, IconLayoutGrid } from "@tabler/icons-react";
+import { IconFilterOff, IconLayoutGrid, IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
-import { useSearchParams } from "react-router";
+import { Link, useSearchParams } from "react-router";
 import { workflowsQuery } from "../api/queries.ts";
 import { CopyBlock } from "../parts/CopyBlock.tsx";
 import { Empty } from "../parts/Empty.tsx";
@@ -45,7 +45,15 @@ export function Component() {
   const offered = [...known.slice(0, MOST_TAGS), ...known.slice(MOST_TAGS).filter((one) => tags.includes(one.value))];
   const starter = data && data.every((one) => one.last_run === null) ? starterOf(data) : null;
   return (
-    <Page title="Catalog" about="Workflows, ready to run">
+    <Page
+      title="Catalog"
+      about="Workflows, ready to run"
+      actions={
+        <Button component={Link} to="/workflows/new" variant="default" leftSection={<IconPlus size={16} aria-hidden />}>
+          New workflow
+        </Button>
+      }
+    >
       {error && !data ? <Problem error={error} title="The catalog could not be read" retry={() => void refetch()} /> : null}
       {starter ? <Starter workflow={starter} /> : null}
       {items.length > 0 ? (

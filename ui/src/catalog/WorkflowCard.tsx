@@ -1,7 +1,7 @@
 // One workflow: what it is for, for whom, how long it takes, how it went last, and the way to run it.
 
-import { Anchor, Button, Group, Paper, Text, Title } from "@mantine/core";
-import { IconClock, IconPlayerPlayFilled, IconStairsUp, IconUser } from "@tabler/icons-react";
+import { ActionIcon, Anchor, Button, Group, Paper, Text, Title, Tooltip } from "@mantine/core";
+import { IconClock, IconPencil, IconPlayerPlayFilled, IconStairsUp, IconUser } from "@tabler/icons-react";
 import { Link } from "react-router";
 import type { WorkflowItem } from "../api/schema.d.ts";
 import { ago, dateTime } from "../parts/format.ts";
@@ -43,15 +43,22 @@ export function WorkflowCard({ workflow, onTag }: { workflow: WorkflowItem; onTa
             Never run
           </Text>
         )}
-        <Button
-          component={Link}
-          to={`/workflows/${workflow.slug}/run`}
-          size="compact-sm"
-          leftSection={<IconPlayerPlayFilled size={12} aria-hidden />}
-          aria-label={`Run ${name}`}
-        >
-          Run
-        </Button>
+        <Group gap={6} wrap="nowrap">
+          <Tooltip label="Edit">
+            <ActionIcon component={Link} to={`/workflows/${workflow.slug}/edit`} variant="default" size={28} aria-label={`Edit ${name}`}>
+              <IconPencil size={15} aria-hidden />
+            </ActionIcon>
+          </Tooltip>
+          <Button
+            component={Link}
+            to={`/workflows/${workflow.slug}/run`}
+            size="compact-sm"
+            leftSection={<IconPlayerPlayFilled size={12} aria-hidden />}
+            aria-label={`Run ${name}`}
+          >
+            Run
+          </Button>
+        </Group>
       </Group>
     </Paper>
   );
