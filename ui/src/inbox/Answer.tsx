@@ -76,13 +76,13 @@ export function Answer({ item, now, onAnswered }: AnswerProps) {
         <div className={css.meta}>
           <span>
             asked {ago(item.asked_at, now)} by{" "}
-            <Anchor component={Link} to={`/runs/${item.run_id}`} size="sm" title={item.run_id}>
+            <Anchor component={Link} to={`/runs/${item.run_id}`} size="sm" underline="always" title={item.run_id}>
               {item.workflow} {shortId(item.run_id)}
             </Anchor>
           </span>
           <span>
             at step{" "}
-            <Anchor component={Link} to={`/runs/${item.run_id}?step=${encodeURIComponent(item.step)}`} size="sm">
+            <Anchor component={Link} to={`/runs/${item.run_id}?step=${encodeURIComponent(item.step)}`} size="sm" underline="always">
               {item.step}
             </Anchor>
           </span>

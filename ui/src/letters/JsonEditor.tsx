@@ -27,7 +27,7 @@ export default function JsonEditor({ label, description, text, onChange, error =
       linter(jsonParseLinter()),
       EditorView.lineWrapping,
       EditorView.cspNonce.of(nonce()),
-      EditorView.contentAttributes.of({ "aria-label": label }),
+      EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }), // axe does not see that it can be focused otherwise
     ],
     [label],
   );
