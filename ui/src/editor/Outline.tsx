@@ -130,7 +130,6 @@ const Row = memo(
             data-row={name}
             tabIndex={reachable ? 0 : -1}
             aria-current={selected || undefined}
-            aria-label={`${title}${title === name ? "" : ` (${name})`}, ${kindOf(node) || "no kind"}, ${leads}${errors ? `, ${errors} wrong` : ""}, ${place} of ${of}`}
             onClick={() => editor.store.select({ nodes: [name] })}
             onDoubleClick={() => editor.inspect()}
             onFocus={() => editor.store.select({ nodes: [name] })}
@@ -139,10 +138,12 @@ const Row = memo(
             <KindIcon kind={kindOf(node)} size={13} />
             <span className={css.rowWords}>
               <span className={css.rowTitle}>{title}</span>
+              <span className="visually-hidden">{title === name ? ", " : ` (${name}), `}</span>
               <span className={css.rowAbout}>
                 {kindOf(node)}
                 {marksOf(node) ? ` · ${marksOf(node)}` : ""}
               </span>
+              <span className="visually-hidden">{`, ${leads}${errors ? `, ${errors} wrong` : ""}, ${place} of ${of}`}</span>
             </span>
             {errors ? <IconAlertCircle size={15} className={css.bad} aria-hidden /> : null}
           </UnstyledButton>
@@ -178,10 +179,11 @@ const Row = memo(
                   <UnstyledButton
                     className={css.leafButton}
                     tabIndex={reachable ? 0 : -1}
-                    aria-label={`Edge from ${wire.from} to ${wire.to}${label ? `, ${label}` : ""}: edit`}
                     onClick={() => { editor.store.select({ edges: [wire.index] }); editor.inspect(); }}
                   >
-                    → {wire.to}
+                    <span aria-hidden>→ </span>
+                    <span className="visually-hidden">Edge from {wire.from} to </span>
+                    {wire.to}
                     {label ? <span className={css.leafWhen}>{label}</span> : null}
                   </UnstyledButton>
                   <Tooltip label="Disconnect" openDelay={400}>

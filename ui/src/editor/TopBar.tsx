@@ -56,7 +56,7 @@ export function TopBar({ view, setView, checking, listed, setListed, onPublish, 
           </ActionIcon>
         </Tooltip>
         <Tooltip label="Tidy up the canvas">
-          <ActionIcon variant="subtle" color="gray" size="lg" aria-label="Tidy up" onClick={tidy}>
+          <ActionIcon variant="subtle" color="gray" size="lg" aria-label="Tidy up" onClick={tidy} className={css.tidy ?? ""}>
             <IconLayoutDistributeHorizontal size={19} />
           </ActionIcon>
         </Tooltip>
@@ -77,6 +77,9 @@ export function TopBar({ view, setView, checking, listed, setListed, onPublish, 
             </ActionIcon>
           </Menu.Target>
           <Menu.Dropdown>
+            <Menu.Item leftSection={<IconRocket size={16} />} onClick={onPublish}>
+              Publish…
+            </Menu.Item>
             <Menu.Item component={Link} to={`/workflows/${slug}/versions`} leftSection={<IconHistory size={16} />}>
               Versions
             </Menu.Item>

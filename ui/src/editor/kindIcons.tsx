@@ -1,7 +1,7 @@
 // The face of each kind of node: an icon and a hue. A kind of somebody else's has a cube.
 
 import {
-  IconClock, IconCode, IconCube, IconFileText, IconFlag, IconFunction, IconPlugConnected, IconRobot, IconRoute, IconSubtask, IconTool, IconUser, IconUsersGroup, IconWorldWww,
+  IconBell, IconCircleX, IconClock, IconCode, IconCube, IconFileText, IconFlag, IconFunction, IconPlugConnected, IconRobot, IconRoute, IconSubtask, IconTool, IconUser, IconUsersGroup, IconWorldWww,
 } from "@tabler/icons-react";
 import type { CSSProperties } from "react";
 import css from "./kindIcons.module.css";
@@ -11,8 +11,10 @@ const FACES: Record<string, [typeof IconCube, number]> = {
   code: [IconCode, 250],
   crew: [IconUsersGroup, 310],
   function: [IconFunction, 225],
+  fail: [IconCircleX, 20],
   http: [IconWorldWww, 205],
   human: [IconUser, 35],
+  notify: [IconBell, 110],
   plan: [IconRoute, 60],
   remote: [IconPlugConnected, 180],
   render: [IconFileText, 140],

@@ -1,7 +1,7 @@
 // The canvas. The document is the truth: what React Flow holds is made from it, and what a hand does here becomes a command.
 // Only while something is dragged do places live here alone; they are written down when it is let go.
 
-import { useComputedColorScheme } from "@mantine/core";
+import { Button, useComputedColorScheme } from "@mantine/core";
 import {
   applyNodeChanges, Background, BackgroundVariant, type Connection, Controls, MarkerType, MiniMap, type NodeChange, Panel, ReactFlow, SelectionMode, useConnection, useReactFlow,
 } from "@xyflow/react";
@@ -19,6 +19,7 @@ import { FlowNode, StartNode } from "./FlowNode.tsx";
 const TYPES = { node: FlowNode, start: StartNode };
 const EDGE_DEFAULTS = { markerEnd: { type: MarkerType.ArrowClosed, width: 18, height: 18, color: "var(--edge)" } };
 const MANY = 80; // nodes from which only what is in view is drawn
+const READABLE = 0.75; // a smaller zoom is not where one begins
 const FIT = { padding: 0.18, maxZoom: 1.1, minZoom: 0.05 };
 export const DRAGGED = "application/x-penstock-kind";
 
@@ -159,8 +160,14 @@ export function Canvas() {
         nodeDragThreshold={2}
         minZoom={0.05}
         maxZoom={2}
-        fitView
-        fitViewOptions={FIT}
+        onInit={(instance) => {
+          // a long flow would be too small to read: it is shown from where it begins
+          void instance.fitView(FIT).then(() => {
+            const start = instance.getNode(START)?.position;
+            const height = frame.current?.clientHeight ?? 0;
+            if (start && instance.getZoom() < READABLE) void instance.setViewport({ x: 36 - start.x * READABLE, y: height / 2 - (start.y + 22) * READABLE, zoom: READABLE });
+          });
+        }}
         onlyRenderVisibleElements={nodes.length > MANY}
         proOptions={{ hideAttribution: true }}
         snapToGrid
@@ -174,7 +181,10 @@ export function Canvas() {
         {empty ? (
           <Panel position="top-center" className={css.empty ?? ""}>
             <strong>Nothing here yet</strong>
-            <span>Drag a node from the left, or choose one there to add it.</span>
+            <span>Drag a node here, or</span>
+            <Button size="compact-sm" mt={4} onClick={() => editor.setInserting({ after: null, at: null })}>
+              Add the first node
+            </Button>
           </Panel>
         ) : null}
       </ReactFlow>

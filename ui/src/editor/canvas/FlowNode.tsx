@@ -11,7 +11,7 @@ import type { FlowNode as Shape } from "./flow.ts";
 export const FlowNode = memo(function FlowNode({ data, selected }: NodeProps<Shape>) {
   return (
     <div className={css.node} data-selected={selected || undefined} data-wrong={data.errors > 0 || undefined} data-testid={`node-${data.name}`}>
-      <Handle type="target" position={Position.Left} className={css.handle ?? ""} aria-label={`Into ${data.name}`} />
+      <Handle type="target" position={Position.Left} className={css.handle ?? ""} />
       <KindIcon kind={data.kind} size={20} />
       <div className={css.words}>
         <div className={css.title} title={data.title}>
@@ -30,7 +30,7 @@ export const FlowNode = memo(function FlowNode({ data, selected }: NodeProps<Sha
           <span className="visually-hidden">{data.errors ? " wrong" : " warnings"}</span>
         </span>
       ) : null}
-      <Handle type="source" position={Position.Right} className={css.handle ?? ""} aria-label={`Out of ${data.name}`} />
+      <Handle type="source" position={Position.Right} className={css.handle ?? ""} />
     </div>
   );
 });
@@ -38,10 +38,10 @@ export const FlowNode = memo(function FlowNode({ data, selected }: NodeProps<Sha
 export const StartNode = memo(function StartNode({ selected }: NodeProps<Shape>) {
   return (
     <div className={css.start} data-selected={selected || undefined} data-testid="node-start" title="A run begins here, with its inputs">
-      <Handle type="target" position={Position.Left} className={`${css.handle} ${css.closed}`} aria-label="Into the start" />
+      <Handle type="target" position={Position.Left} className={`${css.handle} ${css.closed}`} />
       <KindIcon kind={START} size={14} />
       Start
-      <Handle type="source" position={Position.Right} className={css.handle ?? ""} aria-label="Out of the start" />
+      <Handle type="source" position={Position.Right} className={css.handle ?? ""} />
     </div>
   );
 });

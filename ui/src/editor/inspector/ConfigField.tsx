@@ -44,7 +44,7 @@ export function ConfigField({ schema: given, value, onChange, pointer, name, req
   const written = isExpression(value) && !asIs;
   const isText = TEXTS.has(control);
 
-  if (isText || (control === "json" && typeof value === "string") || written) {
+  if (isText || (control === "json" && (typeof value === "string" || value === undefined)) || written) {
     const anything = control === "json";
     return (
       <ExpressionField
@@ -55,12 +55,12 @@ export function ConfigField({ schema: given, value, onChange, pointer, name, req
         onChange={(next) => onChange(next === "" && (!required || anything) ? undefined : next)}
         scope={scope}
         literal={asIs}
-        multiline={LONG.test(name) || control === "area" || anything}
+        multiline={LONG.test(name) || control === "area" ? "tall" : anything}
         placeholder={text(schema["placeholder"]) ?? (anything ? "Text or ${{ an expression }}" : undefined)}
         error={form.wrong(pointer)}
         required={required}
         pointer={base + pointer}
-        aside={isText ? null : <Fx on label={label} onToggle={() => onChange(required ? initial(schema, form.root) : undefined)} />}
+        aside={isText ? null : <Fx on label={label} onToggle={() => onChange(anything ? {} : required ? initial(schema, form.root) : undefined)} />}
       />
     );
   }

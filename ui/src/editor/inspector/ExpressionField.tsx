@@ -25,7 +25,8 @@ export interface ExpressionFieldProps {
   bare?: boolean;
   /** No expression may stand here: it is taken as it is. */
   literal?: boolean;
-  multiline?: boolean;
+  /** `tall` begins with several lines. */
+  multiline?: boolean | "tall";
   placeholder?: string | undefined;
   error?: string | undefined;
   required?: boolean;
@@ -95,7 +96,7 @@ export function ExpressionField(props: ExpressionFieldProps) {
       data-pointer={pointer}
       classNames={{ label: css.wide ?? "" }}
     >
-      <div className={css.code} data-wrong={error ? true : undefined} data-lines={multiline || undefined}>
+      <div className={css.code} data-wrong={error ? true : undefined} data-lines={multiline === "tall" || undefined}>
         <CodeMirror
           ref={view}
           value={value}

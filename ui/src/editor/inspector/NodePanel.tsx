@@ -144,7 +144,7 @@ function Name({ name }: { name: string }) {
   };
   return (
     <TextInput
-      label="Name" data-autofocus value={draft} error={wrong} spellCheck={false} maxLength={63}
+      label="Node name" data-autofocus value={draft} error={wrong} spellCheck={false} maxLength={63}
       onChange={(event) => setDraft(event.currentTarget.value)}
       onBlur={commit}
       onKeyDown={(event) => {

@@ -43,11 +43,11 @@ const look = EditorView.theme({
 });
 
 const colours = HighlightStyle.define([
-  { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: "light-dark(#0b6a7c, #5fcde0)" },
-  { tag: [tags.string, tags.special(tags.string)], color: "light-dark(#1b6e36, #8fdcaa)" },
-  { tag: [tags.number, tags.bool, tags.null], color: "light-dark(#8a4600, #f4c063)" },
-  { tag: [tags.comment, tags.lineComment], color: "light-dark(#5f6972, #98a4b0)", fontStyle: "italic" },
-  { tag: [tags.keyword, tags.operator, tags.punctuation, tags.separator, tags.squareBracket, tags.brace], color: "light-dark(#545d66, #a3adb8)" },
+  { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: "light-dark(#075c6c, #86dceb)" },
+  { tag: [tags.string, tags.special(tags.string)], color: "light-dark(#155c2c, #a2e6b9)" },
+  { tag: [tags.number, tags.bool, tags.null], color: "light-dark(#7a3e00, #f7cf86)" },
+  { tag: [tags.comment, tags.lineComment], color: "light-dark(#4f5962, #b3bec9)", fontStyle: "italic" },
+  { tag: [tags.keyword, tags.operator, tags.punctuation, tags.separator, tags.squareBracket, tags.brace], color: "light-dark(#454e57, #bac3cc)" },
 ]);
 
 /** For every editor. */
