@@ -109,12 +109,6 @@ DEFECTS = (
     Defect("let sums pass their bounds", "purse.py", "bounds.get(place, free)", "free"),
     Defect("give nothing back", FOLD, "    s.charge(step, when, cost, -1)\n", ""),
     Defect(
-        "let a fork pay for what another run spent",
-        "control.py",
-        "        state.charges.clear()  # what was",
-        "        # what was",
-    ),
-    Defect(
         "do not run a step again that has waited in its midst",
         FOLD,
         "step.resume == f.key and step.status",

@@ -211,3 +211,19 @@ def test_two_control_planes_on_one_database_do_not_pass_a_shared_limit() -> None
         assert (await first.usage.list("default", MONTH))["group"] == (0, 440_000_000, 0)
 
     play(main)
+
+
+def test_a_fork_pays_for_what_it_does_itself_and_not_for_what_it_was_copied_from() -> None:
+    async def main() -> None:
+        provider = Provider()
+        shell = Shell(caller(provider), flow({**ONE, "b": {"kind": "do", "with": {}}}, [{"from": "a", "to": "b"}]))
+        run = await shell.start()
+        assert (await shell.control.wait(run)).usd == Decimal("0.04")
+        events = await shell.journal.read(run)
+        after_a = next(e.seq for e in events if isinstance(e.fact, ev.StepCompleted))
+        fork = await shell.control.fork(run, after_a + 1, "ada")
+        state = await shell.control.wait(fork)
+        assert (state.status, state.usd, provider.calls) == ("completed", Decimal("0.04"), 3)
+        assert (await shell.usage.list("default", TODAY))["group"] == (0, 60_000_000, 0)
+
+    play(main)
