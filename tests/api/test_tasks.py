@@ -16,6 +16,8 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from tests.tools.conftest import ODD, started
 
+from penstock.api.task_document import Shapes, document_of
+from penstock.api.task_models import TaskRetry
 from penstock.tools.config import ServerConfig
 
 pytestmark = pytest.mark.anyio
@@ -194,6 +196,16 @@ class TestSubmitting:
         after = (await house.http.get("/workflows/penstock-task/versions")).json()["items"]
         assert len(after) <= len(before) + 1
         assert "penstock-task" not in [one["slug"] for one in (await house.http.get("/workflows")).json()["items"]]
+
+    async def test_shapes_that_alternate_are_published_once_by_however_many_processes(self, house: Any) -> None:
+        documents = [document_of(TaskRetry(attempts=n, backoff_seconds=59), n == 7) for n in (7, 8, 9)]
+        shapes = [house.core.gate.check(document) for document in documents]
+        found = []
+        for _ in range(3):
+            process = Shapes(house.core.workflows)
+            found.append([await process.number("default", shape, "ann") for shape in shapes])
+        assert found[0] == found[1] == found[2]
+        assert len(set(found[0])) == 3
 
     async def test_the_same_request_twice_is_one_task(
         self, house: Any, lent: Any, tmp_path: Path, is_problem: Any
