@@ -18,6 +18,8 @@ from tests.tools.conftest import ODD, started
 
 from penstock.api.task_document import Shapes, document_of
 from penstock.api.task_models import TaskRetry
+from penstock.api.task_view import over
+from penstock.control import Start
 from penstock.tools.config import ServerConfig
 
 pytestmark = pytest.mark.anyio
@@ -276,6 +278,23 @@ class TestSubmitting:
         is_problem(await house.http.post(f"/tasks/{run['run_id']}/cancel"), 404, "task.not_found")
         is_problem(await house.http.post(f"/tasks/{run['run_id']}/notify"), 404, "task.not_found")
 
+    async def test_a_task_of_another_group_is_not_found(
+        self, house: Any, lent: Any, is_problem: Any, tmp_path: Path
+    ) -> None:
+        lent([stdio("one")])
+        mine = await submit(house, type="a.look", input={"path": str(tmp_path / "t")})
+        state = await house.core.control.state(mine["task_id"])
+        start = Start(state.workflow, 1, state.inputs, group="others")
+        theirs = await house.core.control.start(start)
+        async with asyncio.timeout(20):
+            await house.core.control.wait(theirs)
+        for path in (f"tasks/{theirs}", f"results/{theirs}", f"tasks/{theirs}/stream"):
+            is_problem(await house.http.get(f"/{path}"), 404, "task.not_found")
+        for path in (f"tasks/{theirs}/cancel", f"tasks/{theirs}/notify"):
+            is_problem(await house.http.post(f"/{path}"), 404, "task.not_found")
+        listed = (await house.http.get("/tasks")).json()["items"]
+        assert theirs not in [one["task_id"] for one in listed]
+
     async def test_the_list_is_newest_first(self, house: Any, lent: Any) -> None:
         lent([stdio("one")])
         for text in ("a", "b"):
@@ -369,6 +388,7 @@ class TestConsent:
         task = await submit(house, type="a.act", input={"path": str(tmp_path / "t")}, fallback="ask")
         assert task["status"] == "waiting"
         assert task["consent"]["choices"] == ["allow", "deny"]
+        assert over(await house.core.control.state(task["task_id"])), "who waits for it is told that it asks"
         assert "oracle" in task["consent"]["title"]
         assert not (tmp_path / "t").exists()
         path = task["consent"]["answer"].removeprefix("/api/v1")
