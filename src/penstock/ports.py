@@ -245,6 +245,7 @@ class StepContext(Protocol):
 
     @property
     def watched(self) -> bool: ...
+
     run: Mapping[str, Any]
 
     async def once(self, key: str, call: Callable[[], Awaitable[Any]]) -> Any:
@@ -401,7 +402,9 @@ class Work:
     attempt: int
     delivery: int  # 1, and one more each time the same attempt is sent again because its executor fell silent
     key: str
-    run: Mapping[str, Any] = field(default_factory=dict)  # {workflow, version, mode, actor, tokens, usd}: see StepContext
+    run: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # {workflow, version, mode, actor, tokens, usd}: see StepContext
     again: bool = False  # an executor fell silent with this attempt: calls that are not kept may have been made
     timeout: float | None = None
     kept: dict[str, Any] = field(default_factory=dict)

@@ -110,9 +110,7 @@ class Embedded:
         await self.penstock.control.cancel(run_id, ACTOR, reason)
 
     async def answer(self, run_id: str, step: str, body: dict[str, Any]) -> None:
-        await self.penstock.gate.answer(
-            run_id, step, body["decision"], ACTOR, body.get("comment"), body.get("fields")
-        )
+        await self.penstock.gate.answer(run_id, step, body["decision"], ACTOR, body.get("comment"), body.get("fields"))
 
     async def content(self, run_id: str, digest: str) -> bytes:
         return await self.penstock.artifacts.get(digest)
