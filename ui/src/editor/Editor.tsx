@@ -61,11 +61,16 @@ export function Editor({ slug, store, saver, kinds }: { slug: string; store: Sto
   }, [conflict]);
   const shows = (one: Pane) => (narrow ? pane === one : true);
   const { refused } = editor;
+  const seen = (next: View) => {
+    setView(next);
+    actions.show([]); // the canvas has another size now
+  };
   return (
     <EditorContext value={editor}>
       <div className={css.editor} data-testid="editor" data-narrow={narrow || undefined}>
-        <TopBar view={view} setView={setView} checking={problems.checking} listed={listed} setListed={setListed} onPublish={() => setPublishing(true)} onConflict={() => setLater(null)} />
+        <TopBar view={view} setView={seen} checking={problems.checking} listed={listed} setListed={setListed} onPublish={() => setPublishing(true)} onConflict={() => setLater(null)} />
         {narrow ? <SegmentedControl className={css.panes ?? ""} fullWidth size="xs" data={PANES} value={pane} onChange={(next) => setPane(next as Pane)} aria-label="Part of the editor" /> : null}
+        {listed && narrow ? <ProblemList preflight={problems.preflight} /> : null}
         <div className={css.body}>
           {shows("outline") ? (
             <aside className={css.left} aria-label="Nodes">
@@ -102,7 +107,7 @@ export function Editor({ slug, store, saver, kinds }: { slug: string; store: Sto
                 </Group>
               </Alert>
             ) : null}
-            {listed ? <ProblemList preflight={problems.preflight} /> : null}
+            {listed && !narrow ? <ProblemList preflight={problems.preflight} /> : null}
           </div>
           {shows("inspector") ? (
             <aside className={css.right} aria-label="Settings">

@@ -28,6 +28,7 @@ export function useActions({ store, kinds, places, setPane, literal }: Given) {
   const [refused, setRefused] = useState<Refused | null>(null);
   const [inserting, setInserting] = useState<Inserting | null>(null);
   const [reveal, setReveal] = useState<{ names: readonly string[]; turn: number }>({ names: [], turn: 0 });
+  const [wanted, setWanted] = useState({ pointer: "", turn: 0 });
   const show = useCallback((names: readonly string[]) => setReveal((before) => ({ names, turn: before.turn + 1 })), []);
 
   const settled = useCallback(
@@ -161,6 +162,7 @@ export function useActions({ store, kinds, places, setPane, literal }: Given) {
         if (wire) show([wire.from, wire.to]);
       } else store.select({});
       setPane("inspector");
+      setWanted((before) => ({ pointer, turn: before.turn + 1 }));
       focusSoon(`[data-pointer="${CSS.escape(pointer)}"]`, pathOf(pointer));
     },
     [store, show, setPane],
@@ -176,7 +178,7 @@ export function useActions({ store, kinds, places, setPane, literal }: Given) {
 
   const dismiss = useCallback(() => setRefused(null), []);
   return useMemo(
-    () => ({ link, insert, remove, duplicate, copy: copyNodes, paste: pasteText, tidy, undo, redo, inspect, jump, allow, refused, dismiss, inserting, setInserting, reveal, show }),
-    [link, insert, remove, duplicate, copyNodes, pasteText, tidy, undo, redo, inspect, jump, allow, refused, dismiss, inserting, reveal, show],
+    () => ({ link, insert, remove, duplicate, copy: copyNodes, paste: pasteText, tidy, undo, redo, inspect, jump, allow, refused, dismiss, inserting, setInserting, reveal, show, wanted }),
+    [link, insert, remove, duplicate, copyNodes, pasteText, tidy, undo, redo, inspect, jump, allow, refused, dismiss, inserting, reveal, show, wanted],
   );
 }

@@ -51,6 +51,8 @@ export interface Editor {
   setInserting: (inserting: Inserting | null) => void;
   /** Brings what a JSON pointer names into view, and its field into focus. */
   jump: (pointer: string) => void;
+  /** The last place that was jumped to. */
+  wanted: { pointer: string; turn: number };
   /** Shows the inspector of what is chosen, and moves the focus there. */
   inspect: (field?: string) => void;
   pane: Pane;

@@ -156,7 +156,6 @@ export function Canvas() {
         multiSelectionKeyCode={["Meta", "Control", "Shift"]}
         selectionKeyCode="Shift"
         selectionMode={SelectionMode.Partial}
-        elevateNodesOnSelect={false}
         nodeDragThreshold={2}
         minZoom={0.05}
         maxZoom={2}

@@ -55,7 +55,7 @@ export function ConfigField({ schema: given, value, onChange, pointer, name, req
         onChange={(next) => onChange(next === "" && (!required || anything) ? undefined : next)}
         scope={scope}
         literal={asIs}
-        multiline={LONG.test(name) || control === "area" ? "tall" : anything}
+        multiline={LONG.test(name) || schema["format"] !== undefined && control === "area" ? "tall" : anything || control === "area"}
         placeholder={text(schema["placeholder"]) ?? (anything ? "Text or ${{ an expression }}" : undefined)}
         error={form.wrong(pointer)}
         required={required}
@@ -72,7 +72,7 @@ export function ConfigField({ schema: given, value, onChange, pointer, name, req
   return (
     <Place at={base + pointer}>
       <div className={css.withFx}>
-        <ScalarField {...props} control={control} disabled={form.disabled} />
+        <ScalarField {...props} schema={exampled(schema)} value={control === "choice" || control === "boolean" ? (value ?? (schema["default"] as Json | undefined)) : value} control={control} disabled={form.disabled} />
         {bare ? null : <Fx label={label} onToggle={() => onChange("${{  }}")} />}
       </div>
     </Place>
@@ -85,6 +85,9 @@ function mapOf(schema: Schema): Schema {
   const first = typeof patterns === "object" && patterns !== null ? Object.values(patterns)[0] : undefined;
   return first === undefined || typeof schema["additionalProperties"] === "object" ? schema : { ...schema, additionalProperties: first };
 }
+
+/** The default, where an example would stand in an empty field. */
+const exampled = (schema: Schema): Schema => (schema["default"] === undefined || schema["default"] === null ? schema : { ...schema, examples: [schema["default"]] });
 
 const Place = ({ at: pointer, children }: { at: string; children: ReactNode }) => <div data-pointer={pointer}>{children}</div>;
 

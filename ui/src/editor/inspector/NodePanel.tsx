@@ -11,7 +11,7 @@ import { labelOf } from "../canvas/flow.ts";
 import { KindIcon } from "../kindIcons.tsx";
 import { renameNode, setNode } from "../model/commands.ts";
 import { type Doc, kindOf, NAME, namesOf, textOf, titleOf, wiresOf } from "../model/document.ts";
-import { type Obj, pointerOf } from "../model/json.ts";
+import { type Obj, pathOf, pointerOf } from "../model/json.ts";
 import { aboutKind } from "../model/starters.ts";
 import { portOf } from "../model/wires.ts";
 import { ConfigForm } from "./ConfigForm.tsx";
@@ -25,7 +25,14 @@ export function NodePanel({ name, node }: { name: string; node: Obj }) {
   const editor = useEditor();
   const { doc } = useDocument();
   const { store, kinds, problems, samples } = editor;
-  const [tab, setTab] = useState("does");
+  const { wanted } = editor;
+  const asked = wanted.pointer.startsWith(`${pointerOf(["nodes", name])}/`) ? (FLOW_KEYS.has(pathOf(wanted.pointer)[2] ?? "") ? "runs" : "does") : null;
+  const [tab, setTab] = useState(asked ?? "does");
+  const [turn, setTurn] = useState(wanted.turn);
+  if (turn !== wanted.turn) {
+    setTurn(wanted.turn);
+    if (asked) setTab(asked);
+  }
   const found = problems.nodes.get(name) ?? NOTHING;
   const base = pointerOf(["nodes", name]);
   const kind = kinds.get(kindOf(node));
