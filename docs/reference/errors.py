@@ -69,6 +69,7 @@ MEANINGS = {
     "code.syntax": "The source is not Python, or not the part of it that the runtime knows.",
     "function.raised": "The function raised: the type and the message. The log has the traceback.",
     "http.status": "The server answered with a status that is not expected.",
+    "approval.bad_fields": "What JSON Schema says about the fields of an answer; `errors[]` has all of it.",
     "agent.bad_schema": "The schema of the answer is no JSON Schema.",
     "tool.error": "The tool says that it failed.",
     "tool.schema": "The schema of the tool is not right.",

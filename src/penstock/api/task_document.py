@@ -121,7 +121,7 @@ def preview(asked: SubmitTask) -> dict[str, Any]:
 
 def preview_again(secret: str) -> dict[str, Any]:
     """The same of a notification alone: of all that is known of it, the secret can be missing."""
-    told = {"url": "https://example.com", "secret": secret, "event": "task.completed"}
+    told = {"url": "https://example.com", "secret": secret, "event": "told"}
     return {"penstock": 1, "name": AGAIN, "nodes": {TOLD: {"kind": "notify", "with": told}}}
 
 
