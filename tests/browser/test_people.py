@@ -74,6 +74,7 @@ async def put_json(page: Page, text: str) -> None:
     editor = page.get_by_label("Input", exact=True)
     await editor.click()
     await page.keyboard.press("Control+a")
+    await page.keyboard.press("Backspace")  # what is typed over coloured text the browser would colour itself
     await page.keyboard.insert_text(text)
 
 

@@ -99,6 +99,7 @@ async def test_an_mcp_json_is_imported_and_its_secrets_are_moved(visitor: Visito
     dialog = page.get_by_role("dialog", name="Import mcp.json")
     await dialog.get_by_label("Contents of mcp.json").click()
     await page.keyboard.press("Control+a")
+    await page.keyboard.press("Backspace")
     await page.keyboard.insert_text(json.dumps(shared, indent=2))
     await visitor.look("servers-import", whole=False)
     await dialog.get_by_role("button", name="Import", exact=True).click()
@@ -110,6 +111,8 @@ async def test_an_mcp_json_is_imported_and_its_secrets_are_moved(visitor: Visito
     await expect(page.get_by_role("link", name="search")).to_be_visible()
     for name in ("notes", "search"):
         site.api("DELETE", f"/servers/{name}")
+    [moved] = site.api("GET", "/secrets")["names"]
+    site.api("DELETE", f"/secrets/{moved}")
 
 
 async def test_capabilities_lead_to_the_tools_that_serve_them(visitor: Visitor):
@@ -234,9 +237,9 @@ async def test_a_policy_is_written_checked_tried_and_switched(visitor: Visitor, 
     await form.get_by_label("When a model has answered").check()
     await form.get_by_label("Before a tool is called").uncheck()
     await form.get_by_label("Condition").fill("call.text == ")
-    await expect(form.get_by_text("unexpected the end, at character 14")).to_be_visible()
+    await expect(form.get_by_text("unexpected the end, at character 13")).to_be_visible()
     await visitor.look("policy-wrong", whole=False)
-    await form.get_by_label("Condition").fill('call.text == "Done."')
+    await form.get_by_label("Condition").fill('call.text == "[scripted] Done."')
     await expect(form.get_by_text("unexpected the end")).to_have_count(0)
     await form.get_by_role("combobox", name="What happens").click()
     await page.get_by_role("option", name="Refuse it").click()
@@ -251,7 +254,7 @@ async def test_a_policy_is_written_checked_tried_and_switched(visitor: Visitor, 
     await expect(row.get_by_role("switch")).not_to_be_checked()
     await expect(page.locator("#announcements")).to_have_text("Policy no-done is off")
     kept: dict[str, Any] = site.api("GET", "/policies/no-done")
-    assert (kept["enabled"], kept["then"], kept["when"]) == (False, "deny", 'call.text == "Done."')
+    assert (kept["enabled"], kept["then"], kept["when"]) == (False, "deny", 'call.text == "[scripted] Done."')
     await row.get_by_role("button", name="Edit").click()
     await form.get_by_role("button", name="Delete it").click()
     await expect(row).to_have_count(0)

@@ -29,7 +29,7 @@ const pages: RouteObject[] = [
   at("dead-letters", () => import("./letters/LettersPage.tsx"), { label: "Dead letters", icon: "deadLetters", hint: "What failed for good, to be mended and sent again" }),
   at("servers", () => import("./servers/ServersPage.tsx"), { label: "Servers", icon: "servers", hint: "MCP servers, their tools and capabilities" }),
   at("servers/:name", () => import("./servers/ServerPage.tsx")),
-  at("secrets", () => import("./secrets/SecretsPage.tsx"), { label: "Providers and secrets", icon: "secrets", hint: "Keys of models, and everything else that is secret" }),
+  at("secrets", () => import("./secrets/SecretsPage.tsx"), { label: "Providers", icon: "secrets", hint: "Keys of models, and all other secrets" }),
   at("settings", () => import("./settings/SettingsPage.tsx"), { label: "Settings", icon: "settings", hint: "Policies, budgets, colours, and what this is" }),
   at("settings/:part", () => import("./settings/SettingsPage.tsx")),
 ];

@@ -17,7 +17,8 @@ interface ClosedProps {
 
 export function Closed({ item, onNext }: ClosedProps) {
   const { data } = useQuery({ ...decisionQuery(item?.run_id ?? "", item?.step ?? ""), enabled: item !== undefined });
-  const said = data ? `${data["timed_out"] ? "Nobody answered in time" : `${String(data["by"] ?? "Somebody")} answered`}: ${String(data["decision"] ?? "")}` : null;
+  const who = data?.by === null ? "Nobody answered in time" : `${data?.by ?? "Somebody"} answered`;
+  const said = data ? (data.decision === null ? who : `${who}: ${data.decision}`) : null;
   return (
     <Empty
       icon={<IconChecks size={26} />}
@@ -34,7 +35,7 @@ export function Closed({ item, onNext }: ClosedProps) {
       }
     >
       {item ? `“${questionOf(item.ask).title}” is decided once, and it has been.` : null}
-      {data?.["comment"] ? ` They said: ${String(data["comment"])}` : ""}
+      {data?.comment ? ` The reason: ${data.comment}` : ""}
       {item ? null : "It was decided, or its run has ended."}
     </Empty>
   );

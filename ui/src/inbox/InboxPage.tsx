@@ -58,8 +58,11 @@ export function Component() {
       about={
         data && data.length > 0 ? (
           <span className={css.about}>
-            <span role="status">{plural(items.length, "open question")}, the oldest first</span>
-            <span className={css.keys}>j and k go through them, Enter goes to the answer</span>
+            <span role="status">
+              {plural(items.length, "open question")}
+              {items.length > 1 ? ", the oldest first" : ""}
+            </span>
+            {items.length > 1 ? <span className={css.keys}>j and k go through them, Enter goes to the answer</span> : null}
             {error ? <Stale /> : null}
           </span>
         ) : (

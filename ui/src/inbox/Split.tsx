@@ -47,15 +47,20 @@ export function Split<T extends { id: string }>({ items, label, chosen, renderRo
   const [named, choose] = useChosen();
   const list = useRef<HTMLUListElement>(null);
   const detail = useRef<HTMLDivElement>(null);
-  const state = useRef({ items, chosen, choose });
+  const state = useRef({ items, chosen, named, choose });
+  const wanted = useRef<string | null>(null); // whose form gets the focus as soon as it is there
   useEffect(() => {
-    state.current = { items, chosen, choose };
+    state.current = { items, chosen, named, choose };
+    if (wanted.current === null || wanted.current !== chosen || named !== chosen) return;
+    wanted.current = null;
+    detail.current?.querySelector<HTMLElement>(FIRST)?.focus();
   });
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       if (document.querySelector("[role=dialog]")) return;
       if (event.key === "Escape" && detail.current?.contains(document.activeElement)) {
+        if (document.activeElement?.getAttribute("aria-expanded") === "true") return; // it closes its own list first
         rowOf(list.current, state.current.chosen)?.focus();
         return;
       }
@@ -72,8 +77,12 @@ export function Split<T extends { id: string }>({ items, label, chosen, renderRo
         if ((document.activeElement as HTMLElement | null)?.matches("input[type=checkbox]")) return;
         const id = (document.activeElement as HTMLElement | null)?.dataset["row"] ?? chosen;
         event.preventDefault();
-        if (id !== null) choose(id);
-        requestAnimationFrame(() => detail.current?.querySelector<HTMLElement>(FIRST)?.focus());
+        if (id === null) return;
+        if (id === chosen && id === state.current.named) detail.current?.querySelector<HTMLElement>(FIRST)?.focus();
+        else {
+          wanted.current = id;
+          choose(id);
+        }
       }
     };
     window.addEventListener("keydown", onKey);

@@ -40,7 +40,7 @@ export function Component() {
       about={
         items.length > 0 ? (
           <Group gap={8} component="span">
-            <span role="status">{plural(items.length, "step or run", "steps and runs")} failed or paused, the newest first</span>
+            <span role="status">{plural(items.length, "step or run", "steps and runs")} failed or paused{items.length > 1 ? ", the newest first" : ""}</span>
             {error ? (
               <Text component="span" size="sm" c="var(--tone-warn)" role="alert">
                 <IconPlugConnectedX size={14} aria-hidden /> not up to date: Penstock does not answer

@@ -67,15 +67,6 @@ function Row({ provider, onSet }: { provider: Provider; onSet: () => void }) {
         </h3>
         <Mark of={provider.status} badge />
       </div>
-      <div className={css.facts}>
-        {provider.checked_at ? <span title={dateTime(provider.checked_at)}>tried {ago(provider.checked_at)}</span> : null}
-        {provider.key ? <span>key from the {provider.key}</span> : null}
-        {provider.base_url ? <span className={css.long}>{provider.base_url}</span> : null}
-        {provider.model ? <span>{provider.model}</span> : null}
-        {breakers.map((one) => (
-          <Mark key={one.name} of={one.state} />
-        ))}
-      </div>
       {provider.error ? (
         <Text size="sm" c="var(--tone-bad)" className={css.long ?? ""}>
           {provider.error.message} <Code>{provider.error.code}</Code>
@@ -86,6 +77,16 @@ function Row({ provider, onSet }: { provider: Provider; onSet: () => void }) {
           Its client is not installed: <Code>pip install 'penstock[{provider.extra ?? provider.name}]'</Code>
         </Text>
       )}
+      <div className={css.foot}>
+      <div className={css.facts}>
+        {provider.checked_at ? <span title={dateTime(provider.checked_at)}>tried {ago(provider.checked_at)}</span> : null}
+        {provider.key ? <span>key from the {provider.key}</span> : null}
+        {provider.base_url ? <span className={css.long}>{provider.base_url}</span> : null}
+        {provider.model ? <span>{provider.model}</span> : null}
+        {breakers.map((one) => (
+          <Mark key={one.name} of={one.state} />
+        ))}
+      </div>
       <Group gap="xs">
         <Button size="compact-sm" variant="default" leftSection={<IconKey size={14} aria-hidden />} onClick={onSet}>
           {provider.key ? "Replace the key" : "Set a key"}
@@ -112,6 +113,7 @@ function Row({ provider, onSet }: { provider: Provider; onSet: () => void }) {
           )
         ) : null}
       </Group>
+      </div>
     </li>
   );
 }

@@ -83,8 +83,7 @@ export default function AddServer({ onClose }: { onClose: () => void }) {
             <>
               <TextInput
                 label="Command"
-                description="The program and its arguments, as one would type them"
-                placeholder="npx -y @modelcontextprotocol/server-everything"
+                description="The program and its arguments, as one would type them: npx -y @modelcontextprotocol/server-everything"
                 withAsterisk
                 value={line}
                 onChange={(event) => setLine(event.currentTarget.value)}
@@ -100,7 +99,7 @@ export default function AddServer({ onClose }: { onClose: () => void }) {
             </>
           ) : (
             <>
-              <TextInput label="Address" description="With its path" placeholder="https://tools.example.com/mcp" withAsterisk value={url} onChange={(event) => setUrl(event.currentTarget.value)} error={at(wrong.url, "/url")} />
+              <TextInput label="Address" description="With its path: https://tools.example.com/mcp" withAsterisk value={url} onChange={(event) => setUrl(event.currentTarget.value)} error={at(wrong.url, "/url")} />
               <Select
                 label="Bearer token"
                 description="The name of the secret that holds it; optional"

@@ -6,6 +6,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { useNavigate, useParams, useSearchParams } from "react-router";
 import { api } from "../api/client.ts";
+import { ApiError } from "../api/problem.ts";
 import { keys } from "../api/queries.ts";
 import type { ServerDetail } from "../api/schema.d.ts";
 import { Card } from "../parts/Card.tsx";
@@ -97,14 +98,16 @@ export function Component() {
     >
       {error && !data ? <Problem error={error} title="This server could not be read" retry={() => void refetch()} /> : null}
       {!data && !error ? <Skeleton height={260} radius="md" /> : null}
+      {failed && data ? (
+        <div className={css.told}>
+          <Problem error={failureOf(failed)} title="It did not answer as it should">
+            <Text size="sm">{adviceOf(data)}</Text>
+          </Problem>
+        </div>
+      ) : null}
       {data ? (
         <div className={css.columns}>
           <div className={css.side}>
-            {failed ? (
-              <Problem error={new Error(String(failed["message"] ?? "It did not answer"))} title="It did not answer as it should">
-                <Text size="sm">{adviceOf(data)}</Text>
-              </Problem>
-            ) : null}
             <Facts server={data} />
           </div>
           <Tools server={data} chosen={params.get("tool")} onChoose={(tool) => setParams(tool === null ? {} : { tool }, { replace: true })} onCheck={() => check.mutate()} checking={check.isPending} />
@@ -125,6 +128,9 @@ export function Component() {
     </Page>
   );
 }
+
+const failureOf = (error: { [key: string]: unknown }) =>
+  new ApiError({ code: String(error["code"] ?? "server.unreachable"), status: 0, detail: String(error["message"] ?? "It did not answer") });
 
 const adviceOf = (server: ServerDetail): string =>
   server.transport === "stdio"

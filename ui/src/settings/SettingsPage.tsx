@@ -10,6 +10,7 @@ import { Appearance } from "./Appearance.tsx";
 import { Budgets } from "./Budgets.tsx";
 import { Keyboard } from "./Keyboard.tsx";
 import { Policies } from "./Policies.tsx";
+import css from "./Settings.module.css";
 
 const PARTS = [
   { value: "policies", label: "Policies", icon: IconShieldCheck, Part: Policies },
@@ -27,7 +28,7 @@ export function Component() {
   return (
     <Page title="Settings">
       <Tabs value={now.value} onChange={(next) => void navigate(`/settings/${next}`)} keepMounted={false}>
-        <Tabs.List mb="lg" aria-label="Settings">
+        <Tabs.List mb="lg" className={css.tabs ?? ""} aria-label="Settings">
           {PARTS.map(({ value, label, icon: Icon }) => (
             <Tabs.Tab key={value} value={value} leftSection={<Icon size={16} aria-hidden />}>
               {label}
