@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from tests.models.server import Provider
 
 from .provider import answer
 
-TURNS, TASKS, ROUNDS = 30, 10, 15
+TURNS, TASKS, ROUNDS = 30, 10, 25
 CREW = Path(__file__).with_name("crewai_crew.py")
 
 
@@ -76,12 +76,15 @@ def provider() -> Iterator[str]:
 
 
 async def w7(p: Penstock, url: str) -> dict[str, float]:
-    """Milliseconds, medians of rounds: {turn, turn_model, turn_ours, task, task_model, task_ours}."""
+    """Milliseconds, medians of rounds: {turn, turn_model, turn_ours, turn_cpu, task, …}. `cpu` is what is ours in time of
+    this process, which a machine that has other things to do does not change much."""
     taken: dict[str, list[float]] = {}
 
-    def note(name: str, begin: float, number: int) -> float:
-        took = (time.perf_counter() - begin) / number * 1e3
-        taken.setdefault(name, []).append(took)
+    async def timed(name: str, number: int, work: Awaitable[None]) -> tuple[float, float]:
+        begin = time.perf_counter(), time.process_time()
+        await work
+        took = (time.perf_counter() - begin[0]) / number * 1e3, (time.process_time() - begin[1]) / number * 1e3
+        taken.setdefault(name, []).append(took[0])
         return took
 
     async with httpx2.AsyncClient() as http:
@@ -93,14 +96,29 @@ async def w7(p: Penstock, url: str) -> dict[str, float]:
             await p.apply(document(url))
             await run(p, slug)
             for _ in range(ROUNDS):
-                begin = time.perf_counter()
-                for body in bodies:
-                    (await http.post(f"{url}/chat/completions", content=body)).json()
-                model = note(f"{name}_model", begin, number)
-                begin = time.perf_counter()
-                await run(p, slug)
-                taken.setdefault(f"{name}_ours", []).append(note(name, begin, number) - model)
+                model = await timed(f"{name}_model", number, posted(http, url, bodies))
+                whole = await timed(name, number, run(p, slug))
+                taken.setdefault(f"{name}_ours", []).append(whole[0] - model[0])
+                taken.setdefault(f"{name}_cpu", []).append(whole[1] - model[1])
     return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def durable(folder: Path, times: int = 50) -> float:
+    """Milliseconds until a few bytes are safe on the disk under `folder`, median. A turn waits for that three times."""
+    taken = []
+    with (folder / "bytes").open("wb") as file:
+        for _ in range(times):
+            file.write(b"x" * 4096)
+            file.flush()
+            begin = time.perf_counter()
+            os.fsync(file.fileno())
+            taken.append((time.perf_counter() - begin) * 1e3)
+    return statistics.median(taken)
+
+
+async def posted(http: httpx2.AsyncClient, url: str, bodies: list[bytes]) -> None:
+    for body in bodies:
+        (await http.post(f"{url}/chat/completions", content=body)).json()
 
 
 async def run(p: Penstock, slug: str) -> None:

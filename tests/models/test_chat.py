@@ -295,16 +295,18 @@ async def test_a_call_with_numbers_that_json_has_not_is_no_object(http: httpx2.A
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_an_answer_without_end_is_left(
-    http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch, stream: bool
+async def test_an_answer_without_end_is_left_and_its_connection_with_it(
+    monkeypatch: pytest.MonkeyPatch, stream: bool
 ) -> None:
     monkeypatch.setattr(chat, "LONGEST", 2_000)
     long = events(*(piece(content="x" * 100) for _ in range(50))) if stream else message(content="x" * 5_000)
-    async with Provider(long) as provider:
+    request = Request((Asked("?"),), seconds=10)
+    async with httpx2.AsyncClient(limits=httpx2.Limits(max_connections=1)) as http, Provider(long) as provider:
         model = ours(provider, http)
-        with pytest.raises(Unavailable, match="more than 2000 bytes") as caught:
-            await (streamed(model) if stream else model.request(ASK))
-    assert caught.value.code == "model.bad_response"
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="more than 2000 bytes") as caught:
+                await (streamed(model, request) if stream else model.request(request))
+            assert caught.value.code == "model.bad_response"
 
 
 ERRORS = [
