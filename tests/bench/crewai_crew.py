@@ -9,7 +9,7 @@ import time
 
 os.environ.update(CREWAI_DISABLE_TELEMETRY="true", OTEL_SDK_DISABLED="true", CREWAI_TRACING_ENABLED="false")
 
-from crewai import LLM, Agent, Crew, Process, Task
+from crewai import LLM, Agent, Crew, Process, Task  # pyright: ignore[reportMissingImports] - never a dependency
 
 
 def crew(url: str, tasks: int) -> Crew:
