@@ -140,3 +140,16 @@ async def test_nodes_are_copied_as_json(visitor: Visitor, site: Site):
     document = site.api("GET", "/workflows/copied")["document"]
     assert document["nodes"]["second_2"]["with"]["input"] == "${{ nodes.first_2.output.n }}"
     assert document["edges"][-1] == {"from": "first_2", "to": "second_2"}
+
+
+async def test_a_node_is_moved_with_the_arrow_keys(visitor: Visitor, site: Site):
+    site.apply(named(PAIR, "arrows"))
+    page = await edit(visitor, "arrows")
+    await page.locator('.react-flow__node[data-id="first"]').focus()
+    await page.keyboard.press("Space")
+    for _ in range(5):
+        await page.keyboard.press("ArrowDown")
+    await expect(page.get_by_role("button", name="Undo")).to_have_attribute("aria-disabled", "false")
+    await page.keyboard.press("Control+s")
+    await saved(page)
+    assert site.api("GET", "/workflows/arrows")["document"]["layout"]["nodes"]["first"]["y"] > 10

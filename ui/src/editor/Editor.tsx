@@ -94,8 +94,8 @@ export function Editor({ slug, store, saver, kinds }: { slug: string; store: Sto
             </div>
             {refused ? (
               <Alert className={css.refused ?? ""} color="red" variant="light" role="alert" icon={<IconPlugX size={18} />} title={`${label(refused.from)} cannot lead to ${label(refused.to)}`}>
-                <Group justify="space-between" wrap="nowrap" align="flex-start">
-                  <span>{refused.refusal.reason}</span>
+                <Group justify="space-between" align="flex-start" gap="xs">
+                  <span className={css.reason}>{refused.refusal.reason}</span>
                   <Group gap={6} wrap="nowrap">
                     {refused.refusal.visits ? (
                       <Button size="compact-sm" variant="default" onClick={editor.allow}>

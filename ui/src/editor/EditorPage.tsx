@@ -94,6 +94,7 @@ async function openEditors(id: string, signal: AbortSignal): Promise<Set<string>
     return { has: (other: string) => other !== last } as Set<string>;
   }
   const { held = [] } = await locks.query();
+  if (signal.aborted) return new Set();
   const open = new Set(held.flatMap((lock) => (lock.name?.startsWith(LOCK) ? [lock.name.slice(LOCK.length)] : [])));
   void locks.request(LOCK + id, () => new Promise<void>((done) => signal.addEventListener("abort", () => done(), { once: true })));
   return open;

@@ -43,10 +43,10 @@ export function Canvas() {
     (changes: NodeChange<Shape>[]) => {
       const moves = changes.filter((one) => one.type === "position" || one.type === "dimensions");
       if (moves.length) {
-        for (const one of moves) if (one.type === "position" && one.dragging !== undefined) dragging.current = one.dragging;
+        if (moves.some((one) => one.type === "position" && one.dragging)) dragging.current = true;
         setNodes((before) => applyNodeChanges(moves, before));
         // the arrow keys move a node without a drag
-        const keyed = moves.flatMap((one) => (one.type === "position" && one.dragging === undefined && one.position ? [[one.id, one.position] as const] : []));
+        const keyed = dragging.current ? [] : moves.flatMap((one) => (one.type === "position" && one.position ? [[one.id, one.position] as const] : []));
         if (keyed.length) store.apply("move", (before) => moveNodes(before, Object.fromEntries(keyed)), { key: "move" });
       }
       const chosen = changes.filter((one) => one.type === "select");
