@@ -12,6 +12,8 @@ from tests.browser.site import Site, Visitor
 pytestmark = pytest.mark.anyio
 
 CODE = "def main(input):\n    return {'n': 20}"
+# replacing coloured text, Chromium keeps its look in a style attribute for a moment, which the policy refuses
+STYLED = "Applying inline style"
 TWICE = "def main(input):\n    return {'n': input * 2 + 2}"
 
 
@@ -199,8 +201,7 @@ async def test_two_tabs_meet_and_nobody_loses_anything(visitor: Visitor, site: S
 
 async def test_the_text_and_the_canvas_are_one(visitor: Visitor, site: Site):
     site.apply(named(PAIR, "text"))
-    # replacing coloured text, Chromium keeps its look in a style attribute for a moment, and the policy refuses that
-    visitor.expect_complaint("Applying inline style")
+    visitor.expect_complaint(STYLED)
     page = await edit(visitor, "text")
     await page.get_by_text("Both", exact=True).click()
     text = page.get_by_role("textbox", name="Workflow as YAML")
@@ -291,3 +292,59 @@ async def test_three_hundred_nodes_are_dragged_smoothly(visitor: Visitor, site: 
     assert best >= 30, f"{best:.1f} frames a second"
     await saved(page)
     await visitor.look("editor-crowd", whole=False)
+
+
+async def test_a_field_is_completed_from_the_last_run_and_wrong_ones_say_so(visitor: Visitor, site: Site):
+    site.apply(named(PAIR, "complete"))
+    visitor.expect_complaint(STYLED)
+    assert site.run("complete")["status"] == "completed"
+    page = await edit(visitor, "complete")
+    await page.get_by_test_id("node-second").click()
+    field = page.get_by_role("textbox", name="Input", exact=True)
+    await rewrite(page, field, "")
+    await page.keyboard.type("${{ nodes.first.output.")
+    option = page.locator(".cm-tooltip-autocomplete li").filter(has_text="20")  # what it was in the last run
+    await expect(option).to_contain_text("n")
+    await page.screenshot(path=visitor.shots / "editor-completion.png")
+    await option.click()
+    await expect(field).to_contain_text("nodes.first.output.n")
+    await rewrite(page, field, "${{ nodes.nobody.output }}")
+    await expect(page.locator(".cm-lintRange-error")).to_be_visible()
+    await expect(page.get_by_text("1 problem")).to_be_visible()
+    await expect(page.locator('[data-pointer="/nodes/complete/with/input"]')).to_have_count(0)
+    await expect(page.locator('[data-pointer="/nodes/second/with/input"]')).to_contain_text("there is no node 'nobody'")
+
+
+async def test_every_kind_and_the_whole_workflow_can_be_set_here(visitor: Visitor, site: Site):
+    site.apply(named(PAIR, "settings"))
+    page = await edit(visitor, "settings")
+    await page.get_by_role("textbox", name="Name of a new input").fill("who")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("group", name="Input who").get_by_role("switch", name="Required").check(force=True)
+    await page.get_by_role("textbox", name="Default of who").fill("Ada")
+    for kind in [one["name"] for one in site.api("GET", "/kinds")["items"]]:
+        await page.get_by_role("button", name=f"Add {kind}", exact=True).click()
+        await expect(page.get_by_role("textbox", name="Node name")).to_have_value(kind)
+        await visitor.check_axe(page, kind)
+    await page.locator("[data-row=first]").click()
+    await page.get_by_text("How it runs").click()
+    await page.get_by_role("textbox", name="Attempts").fill("3")
+    await page.get_by_role("textbox", name="Time-out of an attempt").fill("30s")
+    await visitor.look("editor-runs", whole=False)
+    await page.get_by_role("button", name="to second", exact=True).click()
+    await page.get_by_role("textbox", name="When").click()
+    await page.keyboard.type("nodes.first.output.n > 3")
+    await page.get_by_text("A person approves").click()
+    await page.get_by_role("textbox", name="Question").fill("Go on?")
+    await visitor.look("editor-edge", whole=False)
+    await saved(page)
+    document = site.api("GET", "/workflows/settings")["document"]
+    assert document["inputs"] == {
+        "type": "object",
+        "required": ["who"],
+        "properties": {"who": {"type": "string", "default": "Ada"}},
+    }
+    assert document["nodes"]["first"]["retry"] == {"attempts": 3}
+    assert document["nodes"]["first"]["timeout"] == "30s"
+    edge = {"from": "first", "to": "second", "when": "nodes.first.output.n > 3", "gate": "Go on?"}
+    assert document["edges"] == [edge]
