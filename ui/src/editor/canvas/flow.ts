@@ -65,8 +65,8 @@ export function flowNodes(before: readonly FlowNode[], doc: Doc, places: Record<
 export function labelOf(edge: Obj): string {
   const when = textOf(edge["when"]).replace(/^\$\{\{\s*|\s*\}\}$/g, "").replaceAll(`nodes.${textOf(edge["from"])}.output.`, "");
   const parts = [edge["default"] === true ? "otherwise" : when.length > 30 ? `${when.slice(0, 29)}…` : when];
-  if (edge["gate"] !== undefined) parts.push("✋ asks");
-  else if (edge["checkpoint"] === true) parts.push("⏸ stops");
+  if (edge["gate"] !== undefined) parts.push("asks a person");
+  else if (edge["checkpoint"] === true) parts.push("stops");
   return parts.filter(Boolean).join(" · ");
 }
 
