@@ -89,8 +89,8 @@ export function Split<T extends { id: string }>({ items, label, chosen, renderRo
     return () => window.removeEventListener("keydown", onKey);
   }, []);
   return (
-    <div className={css.split} data-named={named !== null || undefined}>
-      <nav className={css.list} aria-label={label}>
+    <div className={css.split} data-named={named !== null || undefined} data-alone={items.length === 0 || undefined}>
+      <nav className={css.list} aria-label={label} hidden={items.length === 0}>
         {head}
         <ul ref={list}>
           {items.map((item) => (

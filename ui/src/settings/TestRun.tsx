@@ -1,6 +1,6 @@
 // What policies would have said of everything that a recorded run asked and heard. Nothing is done, and nothing kept.
 
-import { Autocomplete, Badge, Button, Group, Modal, Stack, Table, Text } from "@mantine/core";
+import { Anchor, Autocomplete, Badge, Button, Group, Modal, Stack, Table, Text } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "react-router";
@@ -78,7 +78,9 @@ export function Rehearsal({ policies, only, disabled = false }: RehearsalProps) 
           {test.data.items.length === 0
             ? "There was nothing to look at: this run asked no tool and no model."
             : `${plural(test.data.items.length, "call was", "calls were")} looked at; ${found.length === 0 ? "none of them is touched." : `${plural(found.length, "decision")}.`}`}{" "}
-          <Link to={`/runs/${run.trim()}`}>See the run</Link>
+          <Anchor component={Link} to={`/runs/${run.trim()}`} size="sm" underline="always">
+            See the run
+          </Anchor>
         </Text>
       ) : null}
       {found.length > 0 ? (
