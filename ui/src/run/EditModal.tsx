@@ -37,7 +37,7 @@ function Editor({ label, value, go, onDone, onClose }: EditModalProps) {
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
   const extensions = useMemo(
-    () => [json(), editorLook, linter(jsonParseLinter()), EditorView.lineWrapping, EditorView.cspNonce.of(nonce()), EditorView.contentAttributes.of({ "aria-label": label })],
+    () => [json(), editorLook, linter(jsonParseLinter()), EditorView.lineWrapping, EditorView.cspNonce.of(nonce()), EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" })],
     [label],
   );
   const parsed = useMemo(() => read(text), [text]);
