@@ -28,8 +28,9 @@ export function Component() {
   const [params, setParams] = useSearchParams();
   const navigate = useNavigate();
   const queries = useQueryClient();
-  const { data, error, refetch } = useQuery(serverQuery(name));
   const [removing, setRemoving] = useState(false);
+  const [gone, setGone] = useState(false);
+  const { data, error, refetch } = useQuery({ ...serverQuery(name), enabled: !gone });
   useTitle(data ? `Server ${data.title || data.name}` : null);
   const check = useMutation({
     mutationFn: () => api.post("/servers/{name}/check", { path: { name } }),
@@ -41,7 +42,12 @@ export function Component() {
     onSettled: () => queries.invalidateQueries({ queryKey: keys.servers }),
   });
   const remove = useMutation({
-    mutationFn: () => api.delete("/servers/{name}", { path: { name } }),
+    mutationFn: async () => {
+      setGone(true); // whoever asks for it from now on is told that there is none
+      await queries.cancelQueries({ queryKey: serverQuery(name).queryKey });
+      return api.delete("/servers/{name}", { path: { name } });
+    },
+    onError: () => setGone(false),
     onSuccess: () => {
       toastDone(`Server ${name} removed`);
       queries.removeQueries({ queryKey: serverQuery(name).queryKey });

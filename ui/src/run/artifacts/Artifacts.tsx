@@ -42,7 +42,9 @@ export default function Artifacts({ store, place, move }: TabProps) {
   const own: Item[] = [...view.artifacts.values()].map((one) => ({ ...one, url: urlOfName(runId, one.name), derived: false }));
   const made: Item[] = (data?.artifacts ?? []).filter((one) => one.derived && !view.artifacts.has(one.name)).map((one) => ({ ...one, at: null, url: one.url }));
   const items = [...own, ...made];
-  const chosen = items.find((one) => one.name === place.artifact) ?? (place.artifact === null ? items[0] : undefined);
+  // Steps side by side end in any order: what is written for people stands first, and otherwise what was made first.
+  const first = own.find((one) => one.name.endsWith(".md")) ?? items[0];
+  const chosen = items.find((one) => one.name === place.artifact) ?? (place.artifact === null ? first : undefined);
   return (
     <div className={css.artifacts}>
       <nav className={css.list} aria-label="Artifacts">
