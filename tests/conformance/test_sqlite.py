@@ -13,7 +13,8 @@ import pytest
 from penstock.errors import Unavailable
 from penstock.stores.journal_sqlite import SqliteJournal
 from penstock.stores.migrations import prepare_sqlite
-from penstock.stores.sqlite import Sqlite, _use_wal
+from penstock.stores.sqlite import Sqlite
+from penstock.stores.wal import use_wal
 from penstock.testing.conformance.journal import opening, seqs, step
 
 pytestmark = pytest.mark.anyio
@@ -129,7 +130,7 @@ def test_a_file_that_another_process_is_changing_to_wal_is_asked_for_again() -> 
                 raise sqlite3.OperationalError("database is locked")
 
     contended = Contended()
-    _use_wal(contended)  # type: ignore[arg-type]
+    use_wal(contended)  # type: ignore[arg-type]
     assert contended.refusals == 0
 
 
@@ -143,5 +144,5 @@ def test_what_is_no_lock_is_not_asked_for_again() -> None:
 
     broken = Broken()
     with pytest.raises(sqlite3.OperationalError, match="disk"):
-        _use_wal(broken)  # type: ignore[arg-type]
+        use_wal(broken)  # type: ignore[arg-type]
     assert broken.asked == 1

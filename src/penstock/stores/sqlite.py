@@ -14,7 +14,6 @@ import contextlib
 import queue
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from ..errors import Unavailable
 from .encoding import plain
 from .migrations import HEAD
 from .sql import schema
+from .wal import use_wal
 
 Unit = Callable[[sqlite3.Connection], Any]  # runs inside the group's transaction
 PATIENCE = 30.0  # seconds to wait for another process that holds the file
@@ -154,25 +154,11 @@ class Sqlite:
 
 def _connect(path: str | Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=PATIENCE)
-    _use_wal(connection)
+    use_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -16000")
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
     return connection
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Several processes may open a new file at once. The change to WAL needs the file alone, and SQLite's own patience does not
-    cover it: whoever comes second is told that the file is locked, at once, and asks again."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
 
 
 def create_schema(connection: sqlite3.Connection) -> None:

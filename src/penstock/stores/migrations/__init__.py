@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import Invalid, Unavailable
 from ..sql import schema
+from ..wal import use_wal
 
 if TYPE_CHECKING:
     from ..postgres import Postgres
@@ -91,7 +92,7 @@ def prepare_sqlite(path: Path, scripts: Scripts = SHIPPED) -> tuple[str | None, 
             if found is not None:
                 _check(found, scripts, str(path))
             else:
-                connection.execute("PRAGMA journal_mode = WAL")
+                use_wal(connection)
                 connection.execute("BEGIN IMMEDIATE")
                 if _sqlite_revision(connection, str(path)) is None:  # nobody else was quicker
                     for statement in schema("sqlite"):

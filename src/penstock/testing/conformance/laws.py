@@ -29,12 +29,18 @@ class Law:
     check: Callable[[Open], Awaitable[None]]
 
     async def __call__(self, open: Open) -> None:
+        before = asyncio.all_tasks()
         try:
             async with asyncio.timeout(PATIENCE):
                 await self.check(open)
         except Exception as error:
             seen = str(error) if isinstance(error, Broken) else f"{type(error).__name__}: {error}"
             raise Broken(f"{self.seam}: {self.text}\n  seen: {seen}") from error
+        finally:  # a law that is broken leaves readers waiting: what it began ends with it
+            left = asyncio.all_tasks() - before
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
     def __str__(self) -> str:
         return self.name
