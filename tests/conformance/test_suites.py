@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -300,6 +301,20 @@ async def test_a_whole_suite_names_all_that_is_broken(tmp_path: Path) -> None:
     assert law_of(conformance.JOURNAL, "outbox_until_sent").text in said
     assert law_of(conformance.JOURNAL, "durable").text in said
     assert law_of(conformance.JOURNAL, "due_in_order").text not in said
+
+
+async def test_what_a_law_began_ends_with_it() -> None:
+    """Else it is collected in the midst of the next test, and fails that."""
+    left: list[asyncio.Task[Any]] = []
+
+    async def check(_: Any) -> None:
+        """It leaves somebody waiting."""
+        left.append(asyncio.create_task(asyncio.Event().wait()))  # type: ignore[arg-type]
+        raise Broken("as it must")
+
+    with pytest.raises(Broken):
+        await conformance.Law("Bus", "leaves", "It leaves somebody waiting.", False, check)(contextlib.nullcontext)  # type: ignore[arg-type]
+    assert left[0].cancelled()
 
 
 def test_every_law_says_what_it_is() -> None:
