@@ -12,7 +12,7 @@ from pathlib import Path
 LONGEST = {"src": 480, "tests": 800}  # lines; the aim is 400, and a test file may be a long table
 LONGER = {
     "src/penstock/engine/view.py": 500,  # the fold people see: one small function for each kind of event
-    "src/penstock/control.py": 850,  # the shell round the engine, every line of which may write a journal
+    "src/penstock/control.py": 870,  # the shell round the engine, every line of which may write a journal
     "src/penstock/testing/simulation.py": 620,  # one world with every fault there is
 }
 TRACES = re.compile(

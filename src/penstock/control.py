@@ -192,7 +192,7 @@ class Control:
 
     async def advance(self, run_id: str, piece: News) -> Sequence[ev.Fact]:
         """News for a run; returns, once they are durable, the facts it led to. None means that it was not news.
-        Raises NotFound, or Unavailable when the store fails."""
+        Raises NotFound, or Unavailable when the store fails or (code `control.closed`) no more turns are taken."""
         future: asyncio.Future[Sequence[ev.Fact]] = asyncio.get_running_loop().create_future()
         self._put_news(run_id, piece, future)
         return await future
@@ -394,11 +394,14 @@ class Control:
             await asyncio.sleep(POLL)
 
     async def close(self) -> None:
-        """Stop taking turns; what is being committed is finished."""
+        """Stop taking turns; what is being committed is finished. Callers whose news no turn will take get Unavailable, code
+        `control.closed`."""
         self._closed = True
         for box in self._boxes.values():
             if box.timer is not None:
                 box.timer.cancel()
+            if box not in self._ready:
+                self._refuse(box)
         while self._tasks:
             await asyncio.wait(list(self._tasks))
 
@@ -437,6 +440,10 @@ class Control:
     # --------------------------------------------------------------------------------------------------- turns
 
     def _put_news(self, run_id: str, piece: News, future: asyncio.Future[Sequence[ev.Fact]] | None) -> None:
+        if self._closed:
+            if future is not None:
+                future.set_exception(_closed())
+            return
         box = self._box(run_id)
         box.news.append((piece, future))
         if not box.busy:
@@ -450,10 +457,20 @@ class Control:
 
     def _make_ready(self, box: _Mailbox, ask: bool = False) -> None:
         box.ask = box.ask or ask
+        if self._closed and not self._pumping:
+            self._refuse(box)
+            return
         self._ready[box] = None
-        if not self._pumping and not self._closed:
+        if not self._pumping:
             self._pumping = True
             asyncio.get_running_loop().call_soon(self._pump)
+
+    def _refuse(self, box: _Mailbox) -> None:
+        """No turn will take the news of this mailbox: its callers are told so."""
+        refused, box.news = box.news, []
+        for _, future in refused:
+            if future is not None and not future.done():
+                future.set_exception(_closed())
 
     def _pump(self) -> None:
         """Take a turn with every mailbox that is ready, and commit them together."""
@@ -841,6 +858,10 @@ def _waits_for_child(state: RunState) -> bool:
 
 def _stop(run_id: str, steps: list[str]) -> Message:
     return Message("state-updates", run_id, {"stop": steps})
+
+
+def _closed() -> Unavailable:
+    return Unavailable("this process is stopping and accepts no more requests: try again", code="control.closed")
 
 
 def _store_failed(error: Exception) -> Unavailable:

@@ -530,3 +530,38 @@ def test_of_two_copies_of_a_message_one_makes_the_call() -> None:
         assert calls == ["a#1"]
 
     play(main)
+
+
+def test_a_request_that_comes_while_it_stops_is_answered_and_does_not_hold_it() -> None:
+    async def main() -> None:
+        async def hang(step: Any) -> Any:
+            await asyncio.Future()
+
+        shell = Shell(hang, flow(ONE))
+        run = await shell.start()
+        await asyncio.sleep(1)
+        commit, begun, written = shell.journal.commit, asyncio.Event(), asyncio.Event()
+
+        async def slow(commits: Any) -> Any:
+            begun.set()
+            await written.wait()
+            return await commit(commits)
+
+        shell.journal.commit = slow  # type: ignore[method-assign]
+        first = asyncio.create_task(shell.control.pause(run, "ada"))
+        await begun.wait()
+        # One of the control plane's own tasks, such as that which cancels a child: `close` waits for these.
+        second = shell.control._spawn(shell.control.cancel(run, "ada"))
+        await asyncio.sleep(1)
+        closing = asyncio.create_task(shell.control.close())
+        await asyncio.sleep(1)
+        written.set()
+        await asyncio.wait_for(closing, 60)
+        await first  # it was being committed
+        third = asyncio.create_task(shell.control.cancel(run, "ada"))
+        for late in (second, third):
+            with pytest.raises(Unavailable) as caught:
+                await asyncio.wait_for(late, 60)
+            assert caught.value.code == "control.closed"
+
+    play(main)
