@@ -181,5 +181,23 @@ async def test_streams_end_with_the_server_and_go_on_with_the_next(tmp_path, hou
     assert after[-1]["event"] == "end"
 
 
+async def test_a_poll_whose_look_at_the_journal_ends_as_the_server_stops_is_answered(house, make_app, monkeypatch):
+    """Its wait returned at once for ever, so the event loop had no turn left for anything else: the process had to be killed."""
+    run = await house.run("ask", wait=0)
+    await house.until(run["run_id"], "waiting")
+    app, read = make_app(house.core), house.core.journal.read
+
+    async def closing(*arguments: Any, **more: Any) -> Any:
+        events = await read(*arguments, **more)
+        app.state.streams.close()
+        return events
+
+    monkeypatch.setattr(house.core.journal, "read", closing)
+    headers = {"Authorization": f"Bearer {house.token}", "Prefer": "wait=60"}
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=house.url, headers=headers) as client:
+        answer = await client.get(f"/api/v1/runs/{run['run_id']}/events?after=1000")
+    assert (answer.status_code, answer.json()["events"], answer.json()["ended"]) == (200, [], False)
+
+
 async def test_there_is_no_stream_of_an_unknown_run(house, is_problem):
     is_problem(await house.http.get("/runs/run_unknown/stream"), 404, "run.not_found")

@@ -130,8 +130,8 @@ async def list_events(
     seconds = wait_of(prefer)
     if seconds is not None and after >= row.head and row.status not in TERMINAL:
         async with streams.patience(seconds), streams.feed(row, row.head) as feed:
-            while feed.last <= after and feed.ended is None:
-                await streams.something(feed)
+            while feed.last <= after and feed.ended is None and await streams.moved(feed):
+                pass
     events = await core.journal.read(run_id, after, limit)
     last = events[-1].seq if events else after
     ended = bool(events and events[-1].kind.partition(".")[2] in TERMINAL and events[-1].kind.startswith("run."))

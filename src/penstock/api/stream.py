@@ -204,10 +204,11 @@ class Streams:
             if not limit.expired():
                 raise
 
-    async def something(self, feed: Feed) -> None:
-        """Wait until the feed moves on, or everything must end."""
+    async def moved(self, feed: Feed) -> bool:
+        """Wait until the feed has new frames. False, at once, when the server stops."""
         if not self.closing:
             await asyncio.wait([feed.moved])
+        return not self.closing
 
     def close(self) -> None:
         """End every stream and every wait. What is open comes back to another server, with the seq it has come to."""
