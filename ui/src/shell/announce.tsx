@@ -1,9 +1,12 @@
-// What changed, for those who do not see it: one polite live region for the whole page, fed from anywhere.
+// What changed, for those who do not see it: one polite live region for the whole page, fed from anywhere. It is a log: an
+// announcement is added beside those before it, so one that follows at once does not take the place of the one before.
 
 import { useEffect, useState } from "react";
 
 type Hear = (text: string) => void;
 let hear: Hear | null = null;
+
+const KEPT = 10; // older ones have long been read
 
 /** Say `text` to screen readers. */
 export function announce(text: string): void {
@@ -11,17 +14,25 @@ export function announce(text: string): void {
 }
 
 export function LiveRegion() {
-  const [said, setSaid] = useState({ text: "", turn: 0 });
+  const [said, setSaid] = useState<{ turn: number; text: string }[]>([]);
   useEffect(() => {
-    hear = (text) => setSaid((before) => ({ text, turn: before.turn + 1 }));
+    hear = (text) => setSaid((before) => [...before, { text, turn: (before.at(-1)?.turn ?? 0) + 1 }].slice(-KEPT));
     return () => {
       hear = null;
     };
   }, []);
-  // the same words twice are two announcements: the key makes a new node of them
   return (
-    <div className="visually-hidden" role="status" aria-live="polite" id="announcements">
-      <span key={said.turn}>{said.text}</span>
+    <div
+      className="visually-hidden"
+      role="log"
+      aria-live="polite"
+      aria-relevant="additions"
+      aria-label="Announcements"
+      id="announcements"
+    >
+      {said.map((one) => (
+        <p key={one.turn}>{one.text}</p>
+      ))}
     </div>
   );
 }
