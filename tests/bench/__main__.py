@@ -192,6 +192,17 @@ def turns(folder: Path) -> None:
         )
 
 
+def looks(folder: Path) -> None:
+    from . import pages
+
+    found = asyncio.run(pages.measure(folder))
+    say("the journal of 10,000 events is shown after", found.pop("opens"), "s", "<= 2")
+    for name, value in found.items():
+        say(
+            f"frames of a page that moves / at rest: {name}", value, "ratio", ">= 0.5" if name == "editor" else ">= 0.8"
+        )
+
+
 BENCHES = {
     "embedded": embedded,
     "http": over_http,
@@ -201,6 +212,7 @@ BENCHES = {
     "load": load,
     "tools": calls,
     "agents": turns,
+    "pages": looks,
 }
 
 

@@ -262,34 +262,19 @@ async def test_versions_are_published_compared_and_restored(visitor: Visitor, si
     assert "wait" not in site.api("GET", "/workflows/past")["document"]["nodes"]
 
 
-FRAMES = """() => new Promise((done) => {
-  const times = [];
-  window.stopFrames = () => done(times);
-  const frame = (now) => { times.push(now); requestAnimationFrame(frame); };
-  requestAnimationFrame(frame);
-})"""
-
-
-async def test_three_hundred_nodes_are_dragged_smoothly(visitor: Visitor, site: Site):
+async def test_one_of_three_hundred_nodes_is_dragged(visitor: Visitor, site: Site):
+    """`make bench` measures how smoothly."""
     site.apply(chain("crowd", 300))
     page = await edit(visitor, "crowd")
     node = page.get_by_test_id("node-n4")
     await expect(node).to_be_visible()
-    best = 0.0
-    for _ in range(3):
-        x, y = await middle(node)
-        await page.mouse.move(x, y)
-        await page.mouse.down()
-        counting = await page.evaluate_handle(f"() => ({{promise: ({FRAMES})()}})")
-        for step in range(60):
-            await page.mouse.move(x + step % 20 * 4, y + step % 15 * 3)
-        await page.mouse.up()
-        await page.evaluate("window.stopFrames()")
-        times = await counting.evaluate("(held) => held.promise")
-        best = max(best, (len(times) - 1) / (times[-1] - times[0]) * 1000)
-        if best >= 30:
-            break
-    assert best >= 30, f"{best:.1f} frames a second"
+    x, y = await middle(node)
+    await page.mouse.move(x, y)
+    await page.mouse.down()
+    await page.mouse.move(x + 80, y + 45, steps=20)
+    await page.mouse.up()
+    moved = await middle(node)
+    assert moved[0] > x + 20 and moved[1] > y + 10
     await saved(page)
     await visitor.look("editor-crowd", whole=False)
 

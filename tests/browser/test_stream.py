@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 from tests.browser.runs import until
 from tests.browser.site import Site, Visitor, running, visiting
 from tests.e2e.shell import Gate
@@ -24,8 +24,9 @@ MANY = {
         "each": {"kind": "wait", "for_each": "${{ range(inputs.count) }}", "parallel": 500, "with": {"seconds": 0.001}},
     },
 }
-OPENS = 2.0  # seconds, for ten thousand events
-SMOOTH = 50.0  # frames a second
+ROWS = 200  # at most, that a page holds of ten thousand; `make bench` measures how soon and how smoothly
+SHOWN = """() => document.querySelectorAll('[role=listitem]').length > 10
+    && /^10,/.test(document.querySelector('[role=tab][aria-selected=true] span span')?.textContent ?? '')"""
 
 
 @pytest.fixture
@@ -58,7 +59,9 @@ async def test_a_live_run_is_followed_to_its_artifact(visitor: Visitor, site: Si
     gate.open()
     await page.get_by_role("region", name="Ship it?").get_by_role("button", name="Approve").click()
     await expect(page.locator("header [data-status=completed]").first).to_be_visible()
-    await expect(page.locator("#announcements")).to_have_text("The run is completed")
+    heard = page.locator("#announcements")
+    await expect(heard).to_contain_text("The run is completed")
+    await expect(heard).to_contain_text("Answered: approve")
     await page.get_by_role("tab", name=re.compile("^Artifacts")).click()
     await expect(page.get_by_role("heading", name="Shipped")).to_be_visible()
 
@@ -77,9 +80,9 @@ async def test_a_server_dies_mid_run_and_the_page_goes_on_by_itself(visitor: Vis
     await visitor.look("run-reconnecting")
     gate.open()
     site.start()
-    await expect(page.get_by_text("Reconnecting")).to_have_count(0, timeout=60_000)
-    await page.get_by_role("region", name="Ship it?").get_by_role("button", name="Approve").click(timeout=60_000)
-    await expect(page.locator("header [data-status=completed]").first).to_be_visible(timeout=60_000)
+    await expect(page.get_by_text("Reconnecting")).to_have_count(0)
+    await page.get_by_role("region", name="Ship it?").get_by_role("button", name="Approve").click()
+    await expect(page.locator("header [data-status=completed]").first).to_be_visible()
     assert await page.evaluate("window.notReloaded") is True
     await page.get_by_role("tab", name=re.compile("^Journal")).click()
     await expect(page.get_by_role("listitem").filter(has_text="steps.lost")).to_be_visible()
@@ -146,68 +149,25 @@ async def reader(long_run: tuple[Site, str], browser: Browser, shots: Path) -> A
         yield visitor
 
 
-async def test_ten_thousand_events_open_soon(reader: Visitor, long_run: tuple[Site, str]):
-    run = long_run[1]
-    best = 99.0
-    for _ in range(3):
-        page = await reader.tab()
-        begun = asyncio.get_running_loop().time()
-        await page.goto(f"{reader.site.url}/runs/{run}?tab=journal", wait_until="commit")
-        await page.wait_for_function(
-            """() => document.querySelectorAll('[role=listitem]').length > 10
-                && /^10,/.test(document.querySelector('[role=tab][aria-selected=true] span span')?.textContent ?? '')"""
-        )
-        best = min(best, asyncio.get_running_loop().time() - begun)
-        await page.close()
-        if best < OPENS:
-            break
-    print(f"ten thousand events are shown after {best:.2f} s")
-    assert best < OPENS
-
-
-@pytest.mark.parametrize("where", ["journal", "timeline"])
-async def test_ten_thousand_events_scroll_smoothly(reader: Visitor, long_run: tuple[Site, str], where: str):
+@pytest.mark.parametrize(("where", "kind", "row"), [("journal", "list", "listitem"), ("timeline", "tree", "treeitem")])
+async def test_a_page_holds_few_of_ten_thousand_rows(
+    reader: Visitor, long_run: tuple[Site, str], where: str, kind: str, row: str
+):
     page = await reader.go(f"/runs/{long_run[1]}?tab={where}")
-    rows = page.get_by_role("listitem" if where == "journal" else "treeitem")
+    if where == "journal":
+        await page.wait_for_function(SHOWN)
+    rows = page.get_by_role(row)
     await expect(rows.nth(10)).to_be_visible()
-    role = "list" if where == "journal" else "tree"
-    best, idle = 0.0, 0.0
-    for _ in range(3):
-        best = max(best, await frames(page, role))
-        if best >= SMOOTH:
-            break
-        idle = max(idle, await frames(page, role, 0))
-    print(f"{where}: {best:.0f} frames a second" + (f", of {idle:.0f} with nothing to do" if idle else ""))
-    assert best >= SMOOTH * min(
-        1.0, idle / 60 if idle else 1.0
-    )  # what a busy machine cannot draw is no fault of the page
     if where == "timeline":
         await reader.look("run-many-timeline")
-
-
-async def frames(page: Page, role: str, pixels: int = 60_000) -> float:
-    """Frames a second over two seconds of steady scrolling, over so many pixels."""
-    return await page.evaluate(
-        """async ([role, pixels]) => {
-            const box = document.querySelector(`[role=${role}]`);
-            const end = Math.min(pixels, box.scrollHeight - box.clientHeight);
-            box.scrollTop = 0;
-            await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-            const begun = performance.now();
-            let count = 0;
-            return await new Promise((done) => {
-                const step = (now) => {
-                    const at = (now - begun) / 2000;
-                    if (at >= 1) return done((count * 1000) / (now - begun));
-                    count += 1;
-                    box.scrollTop = Math.max(0, at) * end;
-                    requestAnimationFrame(step);
-                };
-                requestAnimationFrame(step);
-            });
-        }""",
-        [role, pixels],
-    )
+    box = page.get_by_role(kind).first
+    first = await rows.first.inner_text()
+    for part in (0.25, 0.5, 1.0):
+        await box.evaluate("(box, part) => { box.scrollTop = part * box.scrollHeight; }", part)
+        await expect(rows.first).not_to_have_text(first)
+        await expect(rows.nth(10)).to_be_visible()
+        first = await rows.first.inner_text()
+        assert await rows.count() < ROWS
 
 
 async def test_a_deep_link_leads_into_the_middle_of_a_long_run(reader: Visitor, long_run: tuple[Site, str]):
