@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 export VENV
 export PYTHON
 
-.PHONY: help run test check fix docs ui lock bench mutants build clean
+.PHONY: help run test quick check fix docs ui lock bench mutants build clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -16,10 +16,22 @@ run: ## survey this repository, then serve; NO_SERVE=1 to stop after the survey
 	@$(BIN)/penstock run survey -i folder=.
 	@if [ -z "$(NO_SERVE)" ]; then exec $(BIN)/penstock up; fi
 
-test: ## every test, with the real services they need
+test: ## every test, with the real services they need, in WORKERS processes (0: in one, as a debugger wants)
 	@.ci/setup dev
 	@.ci/tools
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(ARGS)
+
+# The tests wait more than they compute: one process more than there are cores, and no more than there are families of files.
+WORKERS = $(shell cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$cores -lt 8 ] || cores=7; expr $$cores + 1)
+
+quick: ## what to run after each edit: lint, types, and the tests that need no browser, no Postgres and no other process
+	@.ci/setup dev
+	$(BIN)/ruff check -q .
+	$(BIN)/basedpyright --level error
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(QUICK) $(ARGS)
+
+# Without what kills processes, what works with others, and what tries the API at random.
+QUICK = tests/engine tests/gate tests/nodes tests/models tests/api -k "not kill and not remote and not mcp_stdio and not no_example"
 
 check: ## lint, format, types, import layers, house rules
 	@.ci/setup dev

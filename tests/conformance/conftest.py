@@ -32,10 +32,6 @@ class Place:
     def __repr__(self) -> str:
         return self.kind
 
-    def skip_unless_it_lasts(self, law: Law) -> None:
-        if law.reopens and self.kind == "memory":
-            pytest.skip("what is in memory is gone when it is closed")
-
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[tuple[Any, Any]]:
         """The database and its journal."""
@@ -96,6 +92,17 @@ async def _empty(url: str) -> None:
         await database.execute(f"TRUNCATE {TABLES} RESTART IDENTITY")
     finally:
         await database.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """No law that reopens a store is tried on one in memory, which is gone when it is closed."""
+    items[:] = [item for item in items if not _reopens_memory(item)]
+
+
+def _reopens_memory(item: pytest.Item) -> bool:
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    law = parameters.get("law")
+    return parameters.get("place") == "memory" and isinstance(law, Law) and law.reopens
 
 
 @pytest.fixture

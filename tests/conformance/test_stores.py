@@ -24,37 +24,31 @@ pytestmark = pytest.mark.anyio
 
 @pytest.mark.parametrize("law", conformance.JOURNAL, ids=str)
 async def test_journal(law: Law, place: Place) -> None:
-    place.skip_unless_it_lasts(law)
     await law(place.opening(lambda _, journal: journal))
 
 
 @pytest.mark.parametrize("law", conformance.RUNS, ids=str)
 async def test_runs(law: Law, place: Place, clock: Any) -> None:
-    place.skip_unless_it_lasts(law)
     await law(place.opening(lambda database, journal: (journal, RunList(database, clock))))
 
 
 @pytest.mark.parametrize("law", conformance.WORKFLOWS, ids=str)
 async def test_workflows(law: Law, place: Place, clock: Any) -> None:
-    place.skip_unless_it_lasts(law)
     await law(place.opening(lambda database, _: WorkflowCatalog(database, clock)))
 
 
 @pytest.mark.parametrize("law", conformance.VAULT, ids=str)
 async def test_vault(law: Law, place: Place, clock: Any, tmp_path: Path) -> None:
-    place.skip_unless_it_lasts(law)
     await law(place.opening(lambda database, _: SealedVault(database, tmp_path / "vault.key", clock)))
 
 
 @pytest.mark.parametrize("law", conformance.REGISTRY, ids=str)
 async def test_registry(law: Law, place: Place, clock: Any) -> None:
-    place.skip_unless_it_lasts(law)
     await law(place.opening(lambda database, _: NamedThings(database, clock)))
 
 
 @pytest.mark.parametrize("law", conformance.USAGE, ids=str)
 async def test_usage(law: Law, place: Place) -> None:
-    place.skip_unless_it_lasts(law)
     await law(place.opening(lambda database, journal: (journal, Sums(database))))
 
 

@@ -175,22 +175,21 @@ CYCLE: list = []
 CYCLE.append(CYCLE)
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        float("nan"),
-        {"deep": [1, {"x": float("-inf")}], "n": None},
-        {1: 2},
-        {1, 2},
-        b"x",
-        object(),
-        2**64,
-        CYCLE,
-        "\ud800",
-        Done(object()),
-    ],
-    ids=repr,
-)
+NOT_JSON = {
+    "nan": float("nan"),
+    "infinity below": {"deep": [1, {"x": float("-inf")}], "n": None},
+    "a key that is a number": {1: 2},
+    "a set": {1, 2},
+    "bytes": b"x",
+    "an object": object(),
+    "an integer over 64 bits": 2**64,
+    "a cycle": CYCLE,
+    "a lone surrogate": "\ud800",
+    "an object in Done": Done(object()),
+}
+
+
+@pytest.mark.parametrize("value", NOT_JSON.values(), ids=NOT_JSON.keys())
 async def test_a_result_that_is_not_json_is_refused_for_good(kind, step, value):
     register("odd", lambda input: value)
     with pytest.raises(StepFailed) as caught:

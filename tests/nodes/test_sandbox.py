@@ -25,7 +25,7 @@ from penstock.nodes.sandbox.monty import Monty
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(platform.system() != "Linux", reason="the walls are Linux's"),
+    pytest.mark.skipif(platform.system() != "Linux", reason="platform: the walls are Linux's"),
 ]
 
 NO_BWRAP = pytest.mark.skipif(
@@ -354,7 +354,7 @@ NOT_IN_THE_TABLE = {
 }
 
 
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers are those of x86_64")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="platform: the numbers are those of x86_64")
 async def test_forbidden_system_calls_fail_when_made_directly(wall, step):
     """ctypes reaches below Python: what holds is the kernel's filter, not the library."""
     numbers = {name: int(number) for name, number, _ in seccomp._rows(*seccomp.TABLES) if number != "-"}
@@ -375,7 +375,7 @@ async def test_forbidden_system_calls_fail_when_made_directly(wall, step):
     assert answers["fork"][1] == errno.EAGAIN and answers["clone3"][1] == errno.ENOSYS
 
 
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="only x86_64 has a second and third set of calls")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="platform: only x86_64 has a second and third set of calls")
 async def test_calls_in_the_dress_of_another_architecture_end_the_process(wall, step):
     # int 0x80 from 64-bit code is a call of the 32-bit table, where number 1 is exit and 11 execve.
     source = r"""
@@ -631,7 +631,7 @@ async def test_a_scratch_folder_is_there_and_gone_afterwards(wall, step):
     """
     paths = await run(wall, step, source)
     if not paths:
-        pytest.skip("this host lets nobody mount, so Landlock alone has no scratch folder")
+        pytest.skip("platform: this host lets nobody mount, so Landlock alone has no scratch folder")
     assert not any(exists(*paths))
 
 
